@@ -1,0 +1,47 @@
+# One word per task, the same for people and for CI.
+PYTHON ?= python3
+BIN := .venv/bin
+WAREHOUSE ?= var/fanin.duckdb
+
+.PHONY: run test setup check fix golden bench clean
+
+run: .venv/.installed
+	@$(BIN)/python samples/load.py $(WAREHOUSE)
+	@$(BIN)/fanin serve --warehouse duckdb:///$(WAREHOUSE)
+
+test: check
+	$(BIN)/pytest
+
+setup: .venv/.ready
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright --warnings
+
+fix: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: setup
+	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .typing build dist *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+# The package's name is not its folder's name: a link lets the type checker find `fanin`.
+.venv/.ready: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@mkdir -p .typing && ln -sfn .. .typing/fanin
+	@touch .venv/.installed $@

@@ -1,0 +1,1 @@
+"""fanin: many questions in, few scans, every answer in its documented shape out."""

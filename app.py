@@ -1,0 +1,47 @@
+"""The application: wiring as a list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from .rest_compat.routes import rest_routes
+from .schema.engine import Engine
+from .server.graphiql import graphiql_routes
+from .server.graphql_view import graphql_routes
+from .server.health import health_routes
+from .server.house import RequestIds, told_http_error, told_internal_error
+from .warehouse.addresses import DEFAULT_ADDRESS, open_warehouse
+
+WAREHOUSE_VARIABLE = "FANIN_WAREHOUSE"
+
+
+def create_app(engine: Engine) -> Starlette:
+    """The gateway over one engine; the warehouse is closed when the server stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        engine.warehouse.close()
+
+    return Starlette(
+        routes=[
+            *graphql_routes(engine),
+            *graphiql_routes(),
+            *rest_routes(engine),
+            *health_routes(engine),
+        ],
+        middleware=[Middleware(RequestIds)],
+        exception_handlers={HTTPException: told_http_error, Exception: told_internal_error},
+        lifespan=lifespan,
+    )
+
+
+def create_app_from_environment() -> Starlette:
+    """The gateway over the warehouse that the environment names; every worker process makes its own."""
+    return create_app(Engine(open_warehouse(os.environ.get(WAREHOUSE_VARIABLE, DEFAULT_ADDRESS))))

@@ -1,0 +1,155 @@
+"""Filters: which rows of the facts a question looks at.  Contract §2.4.
+
+A filter has one canonical form, so that equal filters are equal values however they were spelled:
+``country=es``, ``filters=country:eq:ES`` and ``{field: country, op: in, values: ["ES"]}`` are the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .dimensions import DIMENSIONS
+from .errors import BadRequest, InvalidQuery, Problem, suggestion
+
+MAX_VALUE_LENGTH = 500
+MAX_VALUES = 100
+
+
+class Match(StrEnum):
+    """How a filter looks at a value.  Each has one predicate in ``warehouse/statements.py``."""
+
+    ONE_OF = "one_of"
+    CONTAINS = "contains"
+    REGEX = "regex"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator a caller may write, and what it comes down to."""
+
+    name: str
+    match: Match
+    negated: bool
+    many: bool  # takes several values
+    meaning: str
+
+
+OPERATORS: dict[str, Operator] = {
+    operator.name: operator
+    for operator in (
+        Operator("eq", Match.ONE_OF, False, False, "is the value"),
+        Operator("ne", Match.ONE_OF, True, False, "is not the value"),
+        Operator("contains", Match.CONTAINS, False, False, "has the text in it"),
+        Operator("not_contains", Match.CONTAINS, True, False, "has not the text in it"),
+        Operator("regex", Match.REGEX, False, False, "matches the RE2 pattern somewhere"),
+        Operator("not_regex", Match.REGEX, True, False, "matches the RE2 pattern nowhere"),
+        Operator("in", Match.ONE_OF, False, True, "is one of the values"),
+        Operator("not_in", Match.ONE_OF, True, True, "is none of the values"),
+    )
+}
+
+# The dimensions a caller may filter by: those of contract §2.4, and the channel group of its matrix (§1.0.4).
+FILTER_FIELDS: tuple[str, ...] = (
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+    "country",
+    "device_type",
+    "browser",
+    "os",
+    "path",
+    "referrer",
+    "channel",
+    "content_grouping",
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Filter:
+    """A condition on one dimension in canonical form; several of them are joined by AND."""
+
+    field: str
+    match: Match
+    negated: bool
+    values: tuple[str, ...]
+
+
+def make_filter(field: str, op: str, values: Iterable[str], where: str = "filters") -> Filter:
+    """The canonical filter.  Raises ``BadRequest`` for an unknown field, operator, or values the operator cannot take."""
+    if field not in FILTER_FIELDS:
+        raise BadRequest(
+            f"{where}: unknown field '{field[:40]}'{suggestion(field, FILTER_FIELDS)}; accepted: {', '.join(FILTER_FIELDS)}"
+        )
+    operator = OPERATORS.get(op)
+    if operator is None:
+        raise BadRequest(
+            f"{where}: unknown operator '{op[:40]}'{suggestion(op, OPERATORS)}; accepted: {', '.join(OPERATORS)}"
+        )
+    return Filter(field, operator.match, operator.negated, _canonical_values(field, operator, tuple(values), where))
+
+
+def parse_filters(text: str) -> tuple[Filter, ...]:
+    """``field:op:value,field:op:value``; list values are joined by ``|``.  Raises ``BadRequest``.  Contract §2.4."""
+    return tuple(_parse_filter(part) for part in text.split(",") if part.strip())
+
+
+def _parse_filter(part: str) -> Filter:
+    field, op, value = (*part.strip().split(":", 2), "", "")[:3]
+    if part.count(":") < 2:
+        raise BadRequest(f"filters: '{part[:80]}' is not of the form field:op:value")
+    many = op in OPERATORS and OPERATORS[op].many
+    return make_filter(field, op, value.split("|") if many else [value])
+
+
+def parse_country(value: str) -> str:
+    """Two letters or ``unknown``, any case.  Raises ``InvalidQuery`` on ``country``.  Contract §2.4."""
+    if value.lower() == "unknown":
+        return "Unknown"
+    if not re.fullmatch(r"[A-Za-z]{2}", value):
+        raise InvalidQuery.of(
+            Problem("country", f"'{value[:40]}' is no country: two letters (ISO 3166-1 alpha-2) or 'unknown'")
+        )
+    return value.upper()
+
+
+def _canonical_values(field: str, operator: Operator, values: tuple[str, ...], where: str) -> tuple[str, ...]:
+    if not values or len(values) > MAX_VALUES or (len(values) > 1 and not operator.many):
+        wanted = f"1 to {MAX_VALUES} values" if operator.many else "exactly one value"
+        raise BadRequest(f"{where}: {field}:{operator.name} takes {wanted}, got {len(values)}")
+    for value in values:
+        _check_value(field, operator, value, where)
+    if operator.match is Match.ONE_OF and DIMENSIONS[field].ignore_case:
+        values = tuple(value.lower() for value in values)
+    return tuple(sorted(set(values)))
+
+
+def _check_value(field: str, operator: Operator, value: str, where: str) -> None:
+    if len(value) > MAX_VALUE_LENGTH:
+        raise BadRequest(f"{where}: a value for {field} is longer than {MAX_VALUE_LENGTH} characters")
+    if "\x00" in value:
+        raise BadRequest(f"{where}: a value for {field} holds a null character")
+    if operator.match is Match.REGEX:
+        _check_pattern(field, value, where)
+    elif operator.match is Match.CONTAINS and not value:
+        raise BadRequest(f"{where}: {field}:{operator.name} needs a text to look for")
+
+
+# What Python reads and RE2 does not: lookaround, back-references, atomic groups, conditionals, possessive repeats.
+_BEYOND_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|\\Z|[*+?}]\+")
+
+
+def _check_pattern(field: str, pattern: str, where: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise BadRequest(f"{where}: '{pattern[:80]}' for {field} is no regular expression: {error}") from None
+    if beyond := _BEYOND_RE2.search(pattern):
+        raise BadRequest(
+            f"{where}: '{pattern[:80]}' for {field} uses '{beyond.group()}', which RE2 does not have "
+            "(no lookaround, no back-references)"
+        )

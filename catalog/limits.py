@@ -1,0 +1,16 @@
+"""The limits a caller can run into, in one place; the settings node, the docs and the checks read them here."""
+
+from __future__ import annotations
+
+from .periods import MAX_DAYS
+from .query import MAX_SEARCH_LENGTH
+
+MAX_BATCH_QUERIES = 50
+MAX_BODY_BYTES = 1024 * 1024
+
+LIMITS: dict[str, tuple[int, str]] = {
+    "max_days": (MAX_DAYS, "days in one window"),
+    "max_batch_queries": (MAX_BATCH_QUERIES, "queries in one batch"),
+    "max_body_bytes": (MAX_BODY_BYTES, "bytes of a request body"),
+    "max_search_length": (MAX_SEARCH_LENGTH, "characters of a search"),
+}

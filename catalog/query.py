@@ -1,0 +1,225 @@
+"""The one value that travels between doors and engine.
+
+Doors parse into a ``StatsQuery``; nothing behind a door knows which door it came through.  It is frozen, checked when it
+is made, and canonical: questions that mean the same are equal, so they are asked once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+
+from .accounts import Account
+from .dimensions import Table
+from .endpoints import ENDPOINTS, INCLUDES, UTM, Endpoint, Shape
+from .errors import InvalidQuery, NotFound, Problem, suggestion
+from .filters import Filter
+from .metrics import METRICS, sums_needed
+from .periods import DEFAULT_PERIOD, Compare, Window, comparison_window, custom_window, parse_period
+
+MAX_SEARCH_LENGTH = 200
+
+
+class SortOrder(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+class Granularity(StrEnum):
+    """The step of overview's series; AUTO is hourly for one day and daily for more.  Contract §1.1."""
+
+    AUTO = "auto"
+    HOURLY = "hourly"
+    DAILY = "daily"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a question is about: whose numbers, of which days, set against which, narrowed how."""
+
+    account: str
+    window: Window
+    comparison: Window | None = None
+    filters: tuple[Filter, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filters", tuple(sorted(set(self.filters))))
+
+
+def make_scope(
+    account: Account,
+    now: datetime,
+    *,
+    period: str | None = None,
+    start_date: date | None = None,
+    end_date: date | None = None,
+    compare: Compare = Compare.NONE,
+    filters: Iterable[Filter] = (),
+) -> Scope:
+    """Resolve the dates in the account's own zone.  ``period`` wins over dates; neither is 30 days.  Contract §2.2.
+
+    Raises ``BadRequest`` for an unknown period, half a range, a reversed one or one of more than 730 days.
+    """
+    shortcut = None
+    if period is not None or (start_date is None and end_date is None):
+        shortcut = parse_period(DEFAULT_PERIOD if period is None else period)
+        window = shortcut.window(account.today(now))
+    else:
+        window = custom_window(start_date, end_date)
+    return Scope(account.id, window, comparison_window(window, compare, shortcut), tuple(filters))
+
+
+@dataclass(frozen=True, slots=True)
+class StatsQuery:
+    """One question to one report.  Make it with ``ask``, which fills in the report's defaults."""
+
+    scope: Scope
+    report: str
+    page: int = 1
+    page_size: int = 0  # 0: the report is one object and has no pages
+    sort_by: str = ""
+    sort_order: SortOrder = SortOrder.DESC
+    search: str = ""
+    granularity: Granularity = Granularity.AUTO
+    include: tuple[str, ...] = ()  # further dimensions that rows are grouped by
+
+    def __post_init__(self) -> None:
+        if self.report not in ENDPOINTS:
+            raise NotFound(f"Unknown report: {self.report[:60]}{suggestion(self.report, ENDPOINTS)}")
+        if problems := list(self._problems()):
+            raise InvalidQuery.of(*problems)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return ENDPOINTS[self.report]
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions of one row, the included ones last."""
+        return self.endpoint.dimensions + self.include
+
+    def _problems(self) -> Iterator[Problem]:
+        endpoint = self.endpoint
+        if endpoint.page_size is not None:
+            size = endpoint.page_size
+            if not 1 <= self.page_size <= size.maximum:
+                yield _out_of_range(size.parameter, self.page_size, 1, size.maximum)
+            if not 1 <= self.page <= 1_000_000:
+                yield _out_of_range("page", self.page, 1, 1_000_000)
+        if self.sort_by != endpoint.default_sort and self.sort_by not in endpoint.sort:
+            yield Problem(
+                "sort_by",
+                f"{self.report} cannot be sorted by '{self.sort_by[:40]}'; accepted: {', '.join(endpoint.sort) or 'none'}",
+                "enum",
+            )
+        if len(self.search) > MAX_SEARCH_LENGTH:
+            yield Problem("search", f"search is longer than {MAX_SEARCH_LENGTH} characters", "string_too_long")
+
+
+def ask(
+    scope: Scope,
+    report: str,
+    *,
+    page: int | None = None,
+    page_size: int | None = None,
+    sort_by: str | None = None,
+    sort_order: SortOrder | None = None,
+    search: str | None = None,
+    granularity: Granularity = Granularity.AUTO,
+    include: Iterable[str] = (),
+    include_utm: bool = False,
+) -> StatsQuery:
+    """A ``StatsQuery`` with everything left out filled in.  Raises ``NotFound`` or ``InvalidQuery``.
+
+    ``search`` is folded to lower case, since it ignores case; ``include`` takes the contract's words (§1.2).  A report that
+    has nothing to compare leaves the scope's comparison aside.
+    """
+    endpoint = ENDPOINTS.get(report)
+    if endpoint is None:
+        raise NotFound(f"Unknown report: {report[:60]}{suggestion(report, ENDPOINTS)}")
+    return StatsQuery(
+        scope=scope if endpoint.compare is not None else replace(scope, comparison=None),
+        report=report,
+        page=1 if page is None else page,
+        page_size=_page_size(endpoint, page_size),
+        sort_by=endpoint.default_sort if sort_by is None else sort_by,
+        sort_order=sort_order or SortOrder.DESC,
+        search=(search or "").lower(),
+        granularity=_step(granularity, scope.window) if endpoint.granularity else Granularity.AUTO,
+        include=_included_dimensions(include, include_utm),
+    )
+
+
+def _page_size(endpoint: Endpoint, page_size: int | None) -> int:
+    if endpoint.page_size is None:
+        return 0
+    return endpoint.page_size.default if page_size is None else page_size
+
+
+def _step(granularity: Granularity, window: Window) -> Granularity:
+    if granularity is not Granularity.AUTO:
+        return granularity
+    return Granularity.HOURLY if window.days == 1 else Granularity.DAILY
+
+
+def _included_dimensions(include: Iterable[str], include_utm: bool) -> tuple[str, ...]:
+    words = tuple(include)
+    unknown = [word for word in words if word not in INCLUDES]
+    if unknown:
+        raise InvalidQuery.of(
+            Problem(
+                "include",
+                f"'{unknown[0][:40]}' cannot be included{suggestion(unknown[0], INCLUDES)}; accepted: {', '.join(INCLUDES)}",
+                "enum",
+            )
+        )
+    utm = UTM if include_utm else ()
+    return utm + tuple(dimension for word, dimension in INCLUDES.items() if word in words)
+
+
+def _out_of_range(field: str, value: int, low: int, high: int) -> Problem:
+    return Problem(field, f"{field} must be between {low} and {high}, got {value}", "out_of_range")
+
+
+# One thing to group by in one table: the smallest part of a scan.  The empty tuple is the whole.
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    table: Table
+    dimensions: tuple[str, ...]
+
+
+_SOURCE_SPLIT = ("goal_kind", "goal", *UTM)
+_COUNTRY_SPLIT = ("goal_kind", "goal", "country")
+
+
+def groupings(query: StatsQuery) -> dict[str, Grouping]:
+    """What has to be grouped to answer ``query``, by the name its answerer knows each part under."""
+    endpoint, table = query.endpoint, query.endpoint.table
+    match endpoint.shape:
+        case Shape.TOTALS:
+            hourly = query.granularity is Granularity.HOURLY
+            return {"series": Grouping(table, ("day", "hour") if hourly else ("day",))}
+        case Shape.ROWS:
+            return {"rows": Grouping(table, query.dimensions)}
+        case Shape.BREAKDOWN:
+            return {dimension: Grouping(table, (dimension,)) for dimension in endpoint.dimensions}
+        case Shape.GOALS:
+            return {
+                "rows": Grouping(table, ("goal_kind", "goal")),
+                "by_source": Grouping(table, _SOURCE_SPLIT),
+                "by_country": Grouping(table, _COUNTRY_SPLIT),
+            }
+        case Shape.FUNNEL:
+            return {
+                "rows": Grouping(table, endpoint.dimensions),
+                "goals": Grouping(Table.GOALS, ("goal_kind", "goal", *endpoint.dimensions)),
+            }
+
+
+def summed_metrics(query: StatsQuery, table: Table) -> tuple[str, ...]:
+    """The additive metrics of one table that answering ``query`` takes."""
+    own = sums_needed(query.endpoint.metrics)
+    goals = ("count", "revenue") if table is Table.GOALS else ()
+    return tuple(name for name in dict.fromkeys((*own, *goals)) if table in METRICS[name].aggregates)

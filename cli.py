@@ -1,0 +1,348 @@
+"""The commands.  Results go to stdout, messages and progress to stderr; every option has an environment twin.
+
+Exit codes: 0 done, 1 partial or failed, 2 refused, with one sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import socket
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import orjson
+import typer
+import uvicorn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+from uvicorn.supervisors import Multiprocess
+
+from .app import WAREHOUSE_VARIABLE, create_app
+from .catalog.errors import BadRequest, StatsError
+from .ingest.demo import load_demo
+from .ingest.importing import import_log
+from .ingest.site_rules import SiteRules, own_hosts, read_site_rules
+from .ingest.summaries import ImportSummary
+from .rest_compat.batch import run_batch, validate_batch
+from .rest_compat.plan import PlanRefused, read_plan
+from .schema.engine import Engine
+from .schema.schema import schema as graphql_schema
+from .warehouse.addresses import DEFAULT_ADDRESS, file_of, open_warehouse
+
+cli = typer.Typer(
+    help="fanin: many questions in, few scans, every answer in its documented shape out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+messages = Console(stderr=True, highlight=False)
+
+P = ParamSpec("P")
+
+# Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
+SWITCH_INTERVAL_S = 0.0005
+
+WarehouseOption = Annotated[
+    str,
+    typer.Option(
+        "--warehouse",
+        envvar=WAREHOUSE_VARIABLE,
+        help="duckdb:///file, relative to this folder; duckdb:////file from the root.",
+    ),
+]
+AccountOption = Annotated[str, typer.Option("--account", envvar="FANIN_ACCOUNT", help="The account's id.")]
+
+
+def main() -> None:
+    """The entry point of the ``fanin`` command."""
+    cli()
+
+
+def refusals_told(command: Callable[P, None]) -> Callable[P, None]:
+    """A refusal is one sentence and exit code 2, never a traceback."""
+
+    @wraps(command)
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except StatsError as error:
+            messages.print(f"[red]fanin:[/red] {_escaped(error.message)}", soft_wrap=True)
+            raise typer.Exit(2) from None
+
+    return told
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+# --- serve --------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@refusals_told
+def serve(
+    warehouse: WarehouseOption = DEFAULT_ADDRESS,
+    host: Annotated[str, typer.Option(envvar="FANIN_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="FANIN_PORT", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(envvar="FANIN_WORKERS", min=1, help="Server processes.")] = 1,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", envvar="FANIN_INSECURE", help="Serve to other machines without keys.")
+    ] = False,
+) -> None:
+    """Serve GraphQL, the batch API and GraphiQL."""
+    _refuse_open_doors(host, insecure)
+    store = open_warehouse(warehouse)
+    listening = _listen(host, port)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    accounts = ", ".join(store.snapshot().accounts) or "none yet"
+    messages.print(f"fanin serves [bold]{_escaped(accounts)}[/bold] on {address}", soft_wrap=True)
+    messages.print(f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   open: no keys asked for")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    if workers == 1:
+        server = uvicorn.Server(uvicorn.Config(create_app(Engine(store)), log_level="warning", lifespan="on"))
+        server.run(sockets=[listening])
+    else:
+        store.close()
+        _serve_with_workers(warehouse, listening, workers)
+
+
+def _serve_with_workers(warehouse: str, listening: socket.socket, workers: int) -> None:
+    """Each process opens the warehouse for itself; all of them accept on one socket."""
+    os.environ[WAREHOUSE_VARIABLE] = warehouse
+    config = uvicorn.Config(
+        "fanin.app:create_app_from_environment", factory=True, workers=workers, log_level="warning", lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    Multiprocess(config, target=server.run, sockets=[listening]).run()
+
+
+def _refuse_open_doors(host: str, insecure: bool) -> None:
+    if not insecure and not _is_loopback(host):
+        raise BadRequest(
+            f"{host} can be reached from other machines and no keys are set; say --insecure to serve it open"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
+        raise BadRequest(f"{host}:{port} {reason}; choose another with --port") from None
+    listening.set_inheritable(True)
+    return listening
+
+
+# --- import and demo data -----------------------------------------------------------------------------------------
+
+
+@cli.command("import")
+@refusals_told
+def import_files(
+    files: Annotated[list[Path], typer.Argument(help="Web-server logs in combined format, plain or .gz.")],
+    account: AccountOption,
+    warehouse: WarehouseOption = DEFAULT_ADDRESS,
+    goals: Annotated[
+        Path | None, typer.Option(envvar="FANIN_GOALS", help="TOML file: goals, own hosts, what counts as a page.")
+    ] = None,
+    site: Annotated[
+        list[str] | None, typer.Option(envvar="FANIN_SITE", help="A host of the site itself; may be repeated.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(envvar="FANIN_TIMEZONE", help="The zone the account's days fall in.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option(envvar="FANIN_CURRENCY", help="The account's currency.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
+) -> None:
+    """Load web-server logs into an account, whole or not at all."""
+    rules = _overridden(read_site_rules(goals) if goals else SiteRules(), site, timezone, currency)
+    with _progress("Reading") as report:
+        summary = import_log(files, account, file_of(warehouse), rules, report)
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    else:
+        _print_summary(summary, account)
+
+
+def _overridden(rules: SiteRules, sites: list[str] | None, time_zone: str | None, currency: str | None) -> SiteRules:
+    """The rules of the file, with what the command line says instead."""
+    said = {
+        "sites": own_hosts(sites) if sites else None,
+        "time_zone": time_zone,
+        "currency": currency and currency.upper(),
+    }
+    return replace(rules, **{name: value for name, value in said.items() if value})
+
+
+class _progress:  # reads as a verb where it is used
+    """A bar on stderr when it is a terminal, nothing when it is not."""
+
+    def __init__(self, title: str) -> None:
+        self._bar = Progress(
+            TextColumn(title),
+            BarColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=messages,
+            disable=not messages.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=None)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._bar.start()
+        return lambda done, total: self._bar.update(self._task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def _print_summary(summary: ImportSummary, account: str) -> None:
+    for name in summary.files_already_there:
+        messages.print(f"{_escaped(name)} is in account {account} already; nothing changed", soft_wrap=True)
+    if not summary.files_read:
+        return
+    table = Table("What", "Count", title=f"Into account {account}", title_justify="left")
+    table.columns[1].justify = "right"
+    table.add_row("lines read", f"{summary.lines:,}")
+    for line_class, count in summary.classes.items():
+        table.add_row(f"  {line_class.value.replace('_', ' ')}", f"{count:,}")
+    table.add_row("sessions", f"{summary.sessions:,}")
+    for name, count in summary.goals.items():
+        table.add_row(f"  {_escaped(name)}", f"{count:,}")
+    messages.print(table)
+    if summary.first and summary.last:
+        messages.print(f"from {summary.first:%Y-%m-%d %H:%M} to {summary.last:%Y-%m-%d %H:%M} UTC")
+    if summary.bad_amounts:
+        messages.print(f"{summary.bad_amounts:,} amounts could not be read and count as 0")
+    for line in summary.damaged_lines:
+        messages.print(f"damaged: {_escaped(line.file)} line {line.number}: {_escaped(line.excerpt)}", soft_wrap=True)
+
+
+@cli.command("demo-data")
+@refusals_told
+def demo_data(
+    account: AccountOption = "my-site",
+    warehouse: WarehouseOption = DEFAULT_ADDRESS,
+    days: Annotated[int, typer.Option(envvar="FANIN_DAYS", help="Local days, today the last.")] = 400,
+    sessions: Annotated[int, typer.Option(envvar="FANIN_SESSIONS", help="How many sessions.")] = 40_000,
+    seed: Annotated[int, typer.Option(envvar="FANIN_SEED", help="The same seed makes the same shop.")] = 1,
+) -> None:
+    """Fill an account with a made-up shop that ends today."""
+    added = load_demo(file_of(warehouse), account, now=datetime.now(UTC), days=days, sessions=sessions, seed=seed)
+    messages.print(f"{added:,} sessions into account {account}" if added else f"account {account} is up to date")
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@refusals_told
+def accounts(
+    warehouse: WarehouseOption = DEFAULT_ADDRESS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """What accounts there are, in which zone and currency, over which days."""
+    store = open_warehouse(warehouse)
+    found = list(store.snapshot().accounts.values())
+    store.close()
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        return
+    table = Table("Account", "Time zone", "Currency", "First day", "Last day")
+    for account in found:
+        table.add_row(
+            account.id, account.time_zone, account.currency, str(account.first_day or "-"), str(account.last_day or "-")
+        )
+    Console().print(table)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    sys.stdout.write(graphql_schema.as_str() + "\n")
+
+
+# --- batch --------------------------------------------------------------------------------------------------------
+
+RequestArgument = Annotated[str, typer.Argument(metavar="FILE|-", help="A batch request as JSON; - reads stdin.")]
+
+
+@cli.command()
+@refusals_told
+def batch(request: RequestArgument, warehouse: WarehouseOption = DEFAULT_ADDRESS) -> None:
+    """Run a batch request without a server."""
+    plan = _read(request)
+    if isinstance(plan, PlanRefused):
+        for problem in plan.detail:
+            messages.print(f"[red]{_escaped(problem.field)}[/red]: {_escaped(problem.message)}", soft_wrap=True)
+        raise typer.Exit(2)
+    run = _with_engine(warehouse, lambda engine: run_batch(plan, engine, str(uuid.uuid4())))
+    _print_json(run.answer)
+    for query_id, result in run.answer["results"].items():
+        messages.print(f"{query_id}: {result['status']} {result.get('timing_ms', '')}".rstrip())
+    messages.print(f"{run.answer['status']} in {run.wall_ms:.0f} ms, {run.sharing.scans} scans")
+    raise typer.Exit(0 if run.answer["status"] == "completed" else 1)
+
+
+@cli.command()
+@refusals_told
+def validate(request: RequestArgument, warehouse: WarehouseOption = DEFAULT_ADDRESS) -> None:
+    """Check a batch request and print its order, without touching data."""
+    subject = _read(request)
+    answer = _with_engine(warehouse, lambda engine: validate_batch(subject, engine))
+    _print_json(answer)
+    raise typer.Exit(0 if answer["valid"] else 2)
+
+
+def _read(request: str) -> Any:
+    try:
+        body = sys.stdin.buffer.read() if request == "-" else Path(request).read_bytes()
+    except OSError as error:
+        raise BadRequest(f"{request} cannot be read: {error.strerror}") from None
+    try:
+        return read_plan(body)
+    except PlanRefused as refusal:
+        return refusal
+
+
+def _with_engine(warehouse: str, work: Callable[[Engine], Any]) -> Any:
+    store = open_warehouse(warehouse)
+    try:
+
+        async def run() -> Any:
+            return await work(Engine(store))
+
+        return asyncio.run(run())
+    finally:
+        store.close()
+
+
+def _print_json(answer: Any) -> None:
+    sys.stdout.buffer.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()

@@ -1,0 +1,279 @@
+"""What an import has to be told about a site: one TOML file, read and checked as a whole.
+
+``sites`` are its own hosts, ``exclude`` what is not a page, ``[[goals]]`` what is worth counting,
+``[[content_groupings]]`` how its pages fall into groups.  ``samples/shop.toml`` shows every key in use.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ..catalog.errors import suggestion
+from ..warehouse.facts import GoalKind
+from .addresses import VALUE_LIMIT, bare_host, readable
+from .money import cents
+from .refusals import ImportRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Which addresses are meant: any of several.
+
+    ``/blog/*`` is a path with ``*`` for any text, slashes too; ``/*?flav=*`` asks for a parameter as well;
+    ``^/p/[0-9]+$`` is a regular expression on the path.  Paths are compared percent-decoded, case matters.
+    """
+
+    texts: tuple[str, ...] = ()
+    _paths: tuple[re.Pattern[str], ...] = ()  # of a path
+    _locations: tuple[re.Pattern[str], ...] = ()  # of a path with its query
+
+    @classmethod
+    def of(cls, *texts: str) -> Places:
+        """Raises ``re.error`` for an expression that is none."""
+        expressions = [text for text in texts if text.startswith("^")]
+        globs = [_glob(text, ".*") for text in texts if not text.startswith("^") and "?" not in text]
+        locations = [_location(text) for text in texts if not text.startswith("^") and "?" in text]
+        return cls(texts, (*_one_of(globs), *(re.compile(text) for text in expressions)), _one_of(locations))
+
+    def hold(self, path: str, query: str) -> bool:
+        """Whether the address is one of them.  The path is decoded, the query as it was sent."""
+        return any(pattern.match(path) for pattern in self._paths) or (
+            bool(query and self._locations)
+            and any(pattern.match(f"{path}?{readable(query)}") for pattern in self._locations)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GoalRule:
+    """A hit on one of the places reaches the goal.  ``amount_cents`` is what it is worth unless a parameter tells."""
+
+    name: str
+    kind: GoalKind
+    places: Places
+    methods: tuple[str, ...] = ("GET",)
+    statuses: tuple[str, ...] = ("200",)
+    amount_cents: int = 0
+    amount_parameter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentGrouping:
+    name: str
+    places: Places
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRules:
+    """The rules of one account.  Without a file: no own hosts, UTC, euro, every page counted, no goals."""
+
+    sites: tuple[str, ...] = ()  # lower case, without `www.`, which every host may carry
+    time_zone: str = "UTC"
+    currency: str = "EUR"
+    keep_parameters: tuple[str, ...] = ()  # of a query, what stays part of a page's path
+    pass_through: tuple[str, ...] = ()  # hosts a visitor is sent to and back from, such as a payment service
+    exclude: Places = Places()
+    goals: tuple[GoalRule, ...] = ()
+    content_groupings: tuple[ContentGrouping, ...] = ()
+
+
+def read_site_rules(path: Path) -> SiteRules:
+    """The rules of the file.  Raises ``ImportRefused`` naming the key, its value and what is accepted."""
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise ImportRefused(f"The rules file '{path}' cannot be read: {error.strerror or error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ImportRefused(f"The rules file '{path}' is not TOML: {error}.") from error
+    try:
+        return SiteRules(**_read_table(table, _TOP))
+    except _Wrong as wrong:
+        raise ImportRefused(f"The rules file '{path}' cannot be used: {wrong}.") from wrong
+
+
+def own_hosts(names: Iterable[str]) -> tuple[str, ...]:
+    """Host names in the form rules compare: lower case, no port, no ``www.``.  Raises ``ImportRefused``."""
+    try:
+        return _hosts("sites", list(names))
+    except _Wrong as wrong:
+        raise ImportRefused(f"{wrong}.") from wrong
+
+
+class _Wrong(ValueError):
+    """Key, value and what is accepted, as the end of a sentence."""
+
+    def __init__(self, key: str, value: object, accepted: str) -> None:
+        super().__init__(f"{key} = {value!r} is not accepted, it takes {accepted}")
+
+
+class _Missing(_Wrong):
+    def __init__(self, key: str) -> None:
+        ValueError.__init__(self, f"{key} is missing")
+
+
+_Reader = Callable[[str, Any], Any]
+
+
+def _read_table(
+    table: Mapping[str, Any], readers: Mapping[str, tuple[str, _Reader]], under: str = ""
+) -> dict[str, Any]:
+    """Field by field of the table, under the names of the value made from it; an unknown key is refused."""
+    for key in table:
+        if key not in readers:
+            known = ", ".join(readers)
+            raise _Wrong(f"{under}{key}", table[key], f"no such key{suggestion(key, readers)}; known are {known}")
+    return {name: read(f"{under}{key}", table[key]) for key, (name, read) in readers.items() if key in table}
+
+
+def _one_of(patterns: list[str]) -> tuple[re.Pattern[str], ...]:
+    """One expression instead of many: most addresses match none, and that should be quick to say."""
+    return (re.compile(rf"(?:{'|'.join(patterns)})\Z", re.DOTALL),) if patterns else ()
+
+
+def _glob(text: str, anything: str) -> str:
+    return anything.join(re.escape(part) for part in text.split("*"))
+
+
+def _location(text: str) -> str:
+    path, _, parameter = text.partition("?")
+    return rf"{_glob(path, '[^?]*')}\?(?:.*&)?{_glob(parameter, '[^&]*')}(?:&.*)?"
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > VALUE_LIMIT:
+        raise _Wrong(key, value, f"a text of 1 to {VALUE_LIMIT} characters")
+    return value.strip()
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(one, str) and one.strip() for one in values):
+        raise _Wrong(key, value, "a text or a list of texts")
+    return tuple(one.strip() for one in values)
+
+
+def _hosts(key: str, value: Any) -> tuple[str, ...]:
+    names = _texts(key, value)
+    for name in names:
+        if not re.fullmatch(r"[^\s/?#@*]+", name):
+            raise _Wrong(key, name, "host names such as 'example.com', without scheme and path")
+    return tuple(bare_host(name) for name in names)
+
+
+def _time_zone(key: str, value: Any) -> str:
+    try:
+        return ZoneInfo(_text(key, value)).key
+    except (KeyError, ValueError, OSError) as error:
+        raise _Wrong(key, value, "the name of a time zone such as 'Europe/Madrid'") from error
+
+
+def _currency(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[A-Z]{3}", value):
+        raise _Wrong(key, value, "a currency of three capital letters such as 'EUR'")
+    return value
+
+
+def _places(key: str, value: Any) -> Places:
+    accepted = "paths such as '/blog/*', with a parameter '/*?page=*', or expressions such as '^/p/[0-9]+$'"
+    texts = _texts(key, value)
+    for text in texts:
+        if not text.startswith(("/", "*", "^")):
+            raise _Wrong(key, text, accepted)
+    try:
+        return Places.of(*texts)
+    except re.error as error:
+        raise _Wrong(key, value, accepted) from error
+
+
+def _kind(key: str, value: Any) -> GoalKind:
+    if value not in list(GoalKind):
+        raise _Wrong(key, value, " or ".join(f"'{kind}'" for kind in GoalKind))
+    return GoalKind(value)
+
+
+def _methods(key: str, value: Any) -> tuple[str, ...]:
+    methods = _texts(key, value)
+    if not all(re.fullmatch("[A-Z]+", method) for method in methods):
+        raise _Wrong(key, value, "HTTP methods in capitals such as 'POST'")
+    return methods
+
+
+def _statuses(key: str, value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(type(one) is int and 100 <= one <= 599 for one in values):
+        raise _Wrong(key, value, "HTTP statuses from 100 to 599")
+    return tuple(str(one) for one in values)
+
+
+def _amount(key: str, value: Any) -> int:
+    amount = cents(value) if isinstance(value, str) else None
+    if amount is None:
+        raise _Wrong(key, value, "an amount in quotes such as '12.50'")
+    return amount
+
+
+def _goals(key: str, value: Any) -> tuple[GoalRule, ...]:
+    return tuple(_goal(f"{key}[{place}].", one) for place, one in enumerate(_tables(key, value), start=1))
+
+
+def _goal(under: str, table: dict[str, Any]) -> GoalRule:
+    _demand(under, table, ("name", "kind", "path"))
+    rule = GoalRule(**_read_table(table, _GOAL, under))
+    for key in ("amount", "amount_parameter"):
+        if key in table and rule.kind is not GoalKind.CONVERSION:
+            raise _Wrong(f"{under}{key}", table[key], "no value in a microconversion, which carries no money")
+    return rule
+
+
+def _content_groupings(key: str, value: Any) -> tuple[ContentGrouping, ...]:
+    tables = enumerate(_tables(key, value), start=1)
+    return tuple(_content_grouping(f"{key}[{place}].", one) for place, one in tables)
+
+
+def _content_grouping(under: str, table: dict[str, Any]) -> ContentGrouping:
+    _demand(under, table, ("name", "path"))
+    return ContentGrouping(**_read_table(table, _CONTENT_GROUPING, under))
+
+
+def _tables(key: str, value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise _Wrong(key, value, f"tables, each headed [[{key}]]")
+    return value
+
+
+def _demand(under: str, table: dict[str, Any], keys: Iterable[str]) -> None:
+    for key in keys:
+        if key not in table:
+            raise _Missing(f"{under}{key}")
+
+
+# key of the file: field of the value, how it is read
+_TOP: dict[str, tuple[str, _Reader]] = {
+    "sites": ("sites", _hosts),
+    "time_zone": ("time_zone", _time_zone),
+    "currency": ("currency", _currency),
+    "keep_parameters": ("keep_parameters", _texts),
+    "pass_through": ("pass_through", _hosts),
+    "exclude": ("exclude", _places),
+    "goals": ("goals", _goals),
+    "content_groupings": ("content_groupings", _content_groupings),
+}
+_GOAL: dict[str, tuple[str, _Reader]] = {
+    "name": ("name", _text),
+    "kind": ("kind", _kind),
+    "path": ("places", _places),
+    "method": ("methods", _methods),
+    "status": ("statuses", _statuses),
+    "amount": ("amount_cents", _amount),
+    "amount_parameter": ("amount_parameter", _text),
+}
+_CONTENT_GROUPING: dict[str, tuple[str, _Reader]] = {
+    "name": ("name", _text),
+    "path": ("places", _places),
+}

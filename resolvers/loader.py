@@ -1,0 +1,141 @@
+"""The loader of one request: it collects every question that becomes ready in one tick, and asks each once.
+
+Below it the planner fuses them into scans.  aiodataloader is wrapped because of how it treats failure: a cancelled
+waiter would cancel the others, and a batch that is cancelled would leave them hanging.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiodataloader import DataLoader
+
+from ..catalog.errors import InternalError, StatsError
+from ..catalog.query import StatsQuery, groupings
+from ..warehouse.store import Groups, Scan, ScanResult, Snapshot
+from .answers import Answer, cut
+from .gate import ScanGate
+from .planner import SharedKey, covers, fuse, shared_keys
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Sharing:
+    """What a request asked and what it cost, told in ``extensions.fanin`` and ``Server-Timing``."""
+
+    fields: int = 0  # questions asked
+    distinct: int = 0  # after equal ones were asked once
+    scans: int = 0  # statements sent to the warehouse
+    scan_ms: float = 0.0  # their time, summed
+
+    @property
+    def identical(self) -> int:
+        return self.fields - self.distinct
+
+
+class StatsLoader:
+    """Answers questions for one request; make it inside the running loop, and close it when the request is over."""
+
+    def __init__(self, snapshot: Snapshot, gate: ScanGate, max_scans: int = 10) -> None:
+        self.sharing = Sharing()
+        self._snapshot = snapshot
+        self._gate = gate
+        self._slots = asyncio.Semaphore(max_scans)
+        self._loader: DataLoader[StatsQuery, Answer] = DataLoader(self._answer_all)
+        self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
+        self._scans: defaultdict[SharedKey, list[tuple[Scan, asyncio.Task[ScanResult]]]] = defaultdict(list)
+
+    def expect(self, queries: Iterable[StatsQuery]) -> None:
+        """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
+        for query in queries:
+            for key in shared_keys(query):
+                self._expected[key][query] = None
+
+    async def load(self, query: StatsQuery) -> Answer:
+        """The answer to one question.  Equal questions share one; leaving early harms no one else.
+
+        Raises the ``StatsError`` of this question alone.
+        """
+        self.sharing.fields += 1
+        try:
+            return await asyncio.shield(self._loader.load(query))
+        except StatsError as error:
+            self._loader.clear(query)  # errors are never cached
+            raise error.copy() from None
+
+    async def close(self) -> None:
+        """Interrupt whatever is still running: no one waits for it any more.  Rule 2.6."""
+        tasks = [task for scans in self._scans.values() for _, task in scans if not task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _answer_all(self, queries: Sequence[StatsQuery]) -> list[Any]:
+        """One answer or one exception per question, in order; never raises, or the waiters would hang."""
+        self.sharing.distinct += len(queries)
+        self._start_scans(queries)
+        results = await asyncio.gather(*(self._answer(query) for query in queries), return_exceptions=True)
+        return [self._masked(result) for result in results]
+
+    def _start_scans(self, queries: Sequence[StatsQuery]) -> None:
+        by_key: defaultdict[SharedKey, list[StatsQuery]] = defaultdict(list)
+        for query in queries:
+            for key in shared_keys(query):
+                by_key[key].append(query)
+        for key, asking in by_key.items():
+            if self._covering(key, fuse(key, asking)) is None:
+                self._start(key, fuse(key, [*asking, *self._expected[key]]))
+
+    async def _answer(self, query: StatsQuery) -> Answer:
+        parts: dict[str, Groups] = {}
+        results = {key.table: await self._result(key, query) for key in shared_keys(query)}
+        for name, grouping in groupings(query).items():
+            parts[name] = results[grouping.table][grouping.dimensions]
+        return cut(query, parts)
+
+    async def _result(self, key: SharedKey, query: StatsQuery) -> ScanResult:
+        """What a scan says about this question.  When a shared one fails, the question is asked alone.  Rule 3.4."""
+        alone = fuse(key, [query])
+        scan, task = self._covering(key, alone) or self._start(key, alone)
+        try:
+            return await task
+        except StatsError:
+            if scan == alone:
+                raise
+            return await self._start(key, alone)[1]
+
+    def _covering(self, key: SharedKey, wanted: Scan) -> tuple[Scan, asyncio.Task[ScanResult]] | None:
+        """A scan of this request, running or done, that tells what is wanted."""
+        for scan, task in self._scans[key]:
+            failed = task.done() and (task.cancelled() or task.exception() is not None)
+            if not failed and covers(scan, wanted):
+                return scan, task
+        return None
+
+    def _start(self, key: SharedKey, scan: Scan) -> tuple[Scan, asyncio.Task[ScanResult]]:
+        started = scan, asyncio.create_task(self._run(scan))
+        self._scans[key].append(started)
+        return started
+
+    async def _run(self, scan: Scan) -> ScanResult:
+        async with self._slots, self._gate.slot(scan.account):
+            began = time.perf_counter()
+            self.sharing.scans += 1
+            try:
+                return await self._snapshot.scan(scan)
+            finally:
+                self.sharing.scan_ms += (time.perf_counter() - began) * 1000
+
+    def _masked(self, result: Answer | BaseException) -> Answer | StatsError:
+        if isinstance(result, StatsError) or not isinstance(result, BaseException):
+            return result
+        if not isinstance(result, asyncio.CancelledError):
+            log.error("a question failed unexpectedly", exc_info=result)
+        return InternalError("Internal error")

@@ -1,0 +1,64 @@
+"""The planner: many questions in, few scans out.
+
+Questions that share account, window and filters are fused: their groupings of one fact table become one statement, and
+their comparison windows ride along in it.  Rules 3.1, 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..catalog.dimensions import Table
+from ..catalog.filters import Filter
+from ..catalog.metrics import METRICS
+from ..catalog.periods import Window
+from ..catalog.query import StatsQuery, groupings, summed_metrics
+from ..warehouse.store import Scan
+
+
+@dataclass(frozen=True, slots=True)
+class SharedKey:
+    """What questions must have in common to be answered by one scan."""
+
+    account: str
+    window: Window
+    filters: tuple[Filter, ...]
+    table: Table
+
+
+def shared_keys(query: StatsQuery) -> tuple[SharedKey, ...]:
+    """One key per fact table that the question reads."""
+    tables = dict.fromkeys(grouping.table for grouping in groupings(query).values())
+    scope = query.scope
+    return tuple(SharedKey(scope.account, scope.window, scope.filters, table) for table in tables)
+
+
+def fuse(key: SharedKey, queries: Iterable[StatsQuery]) -> Scan:
+    """The one scan that answers all of ``queries``, each of which has this key."""
+    windows = {key.window: None}
+    wanted: set[tuple[str, ...]] = set()
+    metrics: set[str] = set()
+    for query in queries:
+        if query.scope.comparison is not None:
+            windows[query.scope.comparison] = None
+        wanted |= {grouping.dimensions for grouping in groupings(query).values() if grouping.table is key.table}
+        metrics |= set(summed_metrics(query, key.table))
+    comparisons = sorted(windows.keys() - {key.window}, key=lambda window: (window.start, window.end))
+    return Scan(
+        table=key.table,
+        account=key.account,
+        windows=(key.window, *comparisons),
+        filters=key.filters,
+        groupings=tuple(sorted(wanted)),
+        metrics=tuple(name for name in METRICS if name in metrics),
+    )
+
+
+def covers(scan: Scan, other: Scan) -> bool:
+    """Whether everything ``other`` would tell can be read off ``scan``, which has the same key."""
+    return (
+        set(other.windows) <= set(scan.windows)
+        and set(other.groupings) <= set(scan.groupings)
+        and set(other.metrics) <= set(scan.metrics)
+    )

@@ -1,0 +1,307 @@
+"""Parameters of the documented API, one row each: how a value is read, and which reports take it.  Contract §1.0.4, §2.
+
+A query string and the ``params`` of a batch query are read alike: every value becomes the text a query string would
+hold, and arrays are repeated keys (rule 1.6).  All problems of a query are found at once; reading touches no data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ..catalog.endpoints import ENDPOINTS_BY_PATH, INCLUDES, Endpoint
+from ..catalog.errors import BadRequest, InvalidQuery, NotFound, Problem, suggestion
+from ..catalog.filters import Filter, make_filter, parse_country, parse_filters
+from ..catalog.periods import Compare
+from ..catalog.query import Granularity, SortOrder, StatsQuery, ask, make_scope
+from ..schema.context import RequestContext
+from .spelled_params import spell_params
+
+
+@dataclass(slots=True)
+class Reading:
+    """What has been read of one query so far."""
+
+    account_id: str | None = None
+    dates: dict[str, Any] = field(default_factory=dict)  # period, start_date, end_date
+    compare: Compare | None = None
+    standard: list[Filter] = field(default_factory=list)  # of the standard parameters
+    explicit: tuple[Filter, ...] = ()  # of ``filters``; these win where both name a field
+    report: dict[str, Any] = field(default_factory=dict)  # the report's own arguments
+    include_totals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestQuery:
+    """A query as REST understood it: the one value that travels, and what of it GraphQL wants to hear in its own words."""
+
+    stats: StatsQuery
+    dates: Mapping[str, Any]
+    compare: Compare
+    filters: tuple[Filter, ...]
+    include_totals: bool
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.stats.endpoint
+
+
+def endpoint_at(path: str) -> Endpoint:
+    """The report at a ``/stats/…`` path; one trailing slash is dropped, aliases are accepted.  Rule 1.5.
+
+    Raises ``NotFound`` for anything else.
+    """
+    endpoint = ENDPOINTS_BY_PATH.get(path.removesuffix("/"))
+    if endpoint is None:
+        raise NotFound(f"Unknown endpoint: {path[:80]}{suggestion(path, ENDPOINTS_BY_PATH)}")
+    return endpoint
+
+
+def read_query(endpoint: Endpoint, params: Mapping[str, Any], context: RequestContext) -> RestQuery:
+    """Read the parameters of one query.
+
+    Raises ``InvalidQuery`` with every problem by parameter name, ``BadRequest`` for dates, periods, comparisons and
+    filters (Contract §2.2-2.4), ``AccountNotFound``.
+    """
+    reading = Reading()
+    problems: list[Problem] = []
+    for name, texts in spell_params(params).items():
+        try:
+            _read_one(reading, endpoint, name, texts)
+        except InvalidQuery as error:
+            problems += error.detail
+    if reading.account_id is None and not any(problem.field == "account_id" for problem in problems):
+        problems.append(Problem("account_id", "account_id is required", "missing"))
+    if problems:
+        raise InvalidQuery.of(*problems)
+    return _resolve(endpoint, reading, context)
+
+
+def _resolve(endpoint: Endpoint, reading: Reading, context: RequestContext) -> RestQuery:
+    compare = reading.compare or endpoint.compare or Compare.NONE
+    named = {condition.field for condition in reading.explicit}
+    filters = (*reading.explicit, *(given for given in reading.standard if given.field not in named))
+    account = context.account(str(reading.account_id))
+    scope = make_scope(account, context.now, **reading.dates, compare=compare, filters=filters)
+    stats = ask(scope, endpoint.name, **reading.report)
+    return RestQuery(stats, reading.dates, compare, filters, reading.include_totals)
+
+
+def _read_one(reading: Reading, endpoint: Endpoint, name: str, texts: tuple[str, ...]) -> None:
+    parameter = PARAMETERS.get(name)
+    if parameter is None:
+        near = suggestion(name, parameters_of(endpoint))
+        raise _refusal(name[:60], f"unknown parameter '{name[:60]}'{near}", "extra_forbidden")
+    if not parameter.taken_by(endpoint):
+        raise _refusal(name, f"{endpoint.path} does not take '{name}'", "extra_forbidden")
+    if len(texts) > 1 and not parameter.repeatable:
+        raise _refusal(name, f"{name} was given {len(texts)} times and takes one value", "too_many")
+    parameter.read(reading, texts if parameter.repeatable else texts[0])
+
+
+def _refusal(name: str, message: str, kind: str) -> InvalidQuery:
+    return InvalidQuery.of(Problem(name, message, kind))
+
+
+# --- readers of one parameter each --------------------------------------------------------------------------------
+
+
+def _account(reading: Reading, text: str) -> None:
+    if reading.account_id not in (None, text):
+        raise BadRequest(f"account_id and site_id name different accounts: '{reading.account_id}' and '{text[:64]}'")
+    reading.account_id = text
+
+
+def _period(reading: Reading, text: str) -> None:
+    reading.dates["period"] = text
+
+
+def _date(name: str) -> Callable[[Reading, str], None]:
+    def read(reading: Reading, text: str) -> None:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            raise _refusal(name, f"{name}: '{text[:40]}' is no date; write YYYY-MM-DD", "date_parsing")
+        try:
+            reading.dates[name] = date.fromisoformat(text)
+        except ValueError:
+            raise _refusal(name, f"{name}: there is no day {text}", "date_parsing") from None
+
+    return read
+
+
+_COMPARE_WORDS = {
+    "previous": Compare.PREVIOUS,
+    "true": Compare.PREVIOUS,
+    "yoy": Compare.YOY,
+    "none": Compare.NONE,
+    "false": Compare.NONE,
+}
+
+
+def _compare(reading: Reading, text: str) -> None:
+    try:
+        reading.compare = _COMPARE_WORDS[text]
+    except KeyError:
+        raise BadRequest(f"Invalid compare mode: '{text[:40]}'; accepted: {', '.join(_COMPARE_WORDS)}") from None
+
+
+def _filters(reading: Reading, text: str) -> None:
+    reading.explicit = parse_filters(text)
+
+
+def _country(reading: Reading, texts: tuple[str, ...]) -> None:
+    reading.standard.append(make_filter("country", "in", [parse_country(text) for text in texts], "country"))
+
+
+def _dimension(name: str, dimension: str) -> Callable[[Reading, tuple[str, ...]], None]:
+    def read(reading: Reading, texts: tuple[str, ...]) -> None:
+        reading.standard.append(make_filter(dimension, "in", texts, name))
+
+    return read
+
+
+def _path_filter(reading: Reading, text: str) -> None:
+    reading.standard.append(make_filter("path", "contains", [text], "path_filter"))
+
+
+def _whole_number(name: str, argument: str) -> Callable[[Reading, str], None]:
+    def read(reading: Reading, text: str) -> None:
+        if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
+            raise _refusal(name, f"{name} must be a whole number, got '{text[:40]}'", "int_parsing")
+        reading.report[argument] = int(text)
+
+    return read
+
+
+def _word(name: str, words: Mapping[str, Any]) -> Callable[[Reading, str], None]:
+    def read(reading: Reading, text: str) -> None:
+        if text not in words:
+            raise _refusal(
+                name, f"{name}: '{text[:40]}' is none of {', '.join(words)}{suggestion(text, words)}", "enum"
+            )
+        reading.report[name] = words[text]
+
+    return read
+
+
+def _text_argument(name: str) -> Callable[[Reading, str], None]:
+    def read(reading: Reading, text: str) -> None:
+        reading.report[name] = text
+
+    return read
+
+
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _truth(name: str, text: str) -> bool:
+    if text.lower() not in _TRUTH:
+        raise _refusal(name, f"{name}: '{text[:40]}' is neither true nor false", "bool_parsing")
+    return _TRUTH[text.lower()]
+
+
+def _include_totals(reading: Reading, text: str) -> None:
+    reading.include_totals = _truth("include_totals", text)
+
+
+def _include_utm(reading: Reading, text: str) -> None:
+    reading.report["include_utm"] = _truth("include_utm", text)
+
+
+def _include(reading: Reading, texts: tuple[str, ...]) -> None:
+    reading.report["include"] = [word for text in texts for word in text.split(",") if word]
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+
+def _every(endpoint: Endpoint) -> bool:
+    return True
+
+
+def _paged_by(parameter: str) -> Callable[[Endpoint], bool]:
+    return lambda endpoint: endpoint.page_size is not None and endpoint.page_size.parameter == parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: its meaning, how it is read and who takes it."""
+
+    name: str
+    meaning: str
+    read: Callable[[Reading, Any], None]
+    taken_by: Callable[[Endpoint], bool] = _every
+    repeatable: bool = False
+
+
+PARAMETERS: dict[str, Parameter] = {
+    parameter.name: parameter
+    for parameter in (
+        Parameter("account_id", "the account; required", _account),
+        Parameter("site_id", "the same as account_id", _account),
+        Parameter("period", "a word such as 30d; wins over dates; default 30d", _period),
+        Parameter("start_date", "first day, YYYY-MM-DD, in the account's zone", _date("start_date")),
+        Parameter("end_date", "last day, included", _date("end_date")),
+        Parameter("date_from", "the same as start_date", _date("start_date")),
+        Parameter("date_to", "the same as end_date", _date("end_date")),
+        Parameter(
+            "compare", "previous, yoy, true (previous) or none", _compare, lambda endpoint: endpoint.compare is not None
+        ),
+        Parameter("filters", "field:op:value, several joined by commas", _filters),
+        Parameter("country", "two letters or unknown", _country, repeatable=True),
+        *(
+            Parameter(name, f"only this {name}", _dimension(name, name), repeatable=True)
+            for name in ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "browser", "os")
+        ),
+        Parameter("device", "desktop, mobile or tablet", _dimension("device", "device_type"), repeatable=True),
+        Parameter("device_type", "the same as device", _dimension("device_type", "device_type"), repeatable=True),
+        Parameter("channel_group", "only this channel", _dimension("channel_group", "channel"), repeatable=True),
+        Parameter(
+            "content_grouping",
+            "only this group of pages",
+            _dimension("content_grouping", "content_grouping"),
+            repeatable=True,
+        ),
+        Parameter("path_filter", "only paths with this text in them", _path_filter),
+        Parameter(
+            "search", "a text the dimension must have in it", _text_argument("search"), lambda endpoint: endpoint.search
+        ),
+        Parameter("sort_by", "a metric of the report", _text_argument("sort_by"), lambda endpoint: bool(endpoint.sort)),
+        Parameter(
+            "sort_order",
+            "asc or desc",
+            _word("sort_order", {order.value: order for order in SortOrder}),
+            lambda endpoint: bool(endpoint.sort),
+        ),
+        Parameter("page", "the page's number, from 1", _whole_number("page", "page"), _paged_by("page_size")),
+        Parameter("page_size", "rows per page", _whole_number("page_size", "page_size"), _paged_by("page_size")),
+        Parameter("limit", "rows", _whole_number("limit", "page_size"), _paged_by("limit")),
+        Parameter(
+            "include_totals",
+            "add the sums over all rows",
+            _include_totals,
+            lambda endpoint: endpoint.include_totals,
+        ),
+        Parameter(
+            "granularity",
+            "auto, hourly or daily",
+            _word("granularity", {step.value: step for step in Granularity}),
+            lambda endpoint: endpoint.granularity,
+        ),
+        Parameter(
+            "include",
+            f"further columns: {', '.join(INCLUDES)}",
+            _include,
+            lambda endpoint: endpoint.include,
+            repeatable=True,
+        ),
+        Parameter("include_utm", "add the UTM columns", _include_utm, lambda endpoint: endpoint.include),
+    )
+}
+
+
+def parameters_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """The names of all parameters a report takes."""
+    return tuple(name for name, parameter in PARAMETERS.items() if parameter.taken_by(endpoint))

@@ -1,0 +1,120 @@
+"""The addresses of the legacy API: one GET per report and its aliases, the batch, and its validation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..catalog.endpoints import ENDPOINTS_BY_PATH, Endpoint
+from ..catalog.errors import InvalidQuery, NotFound, StatsError, suggestion
+from ..schema.engine import Engine
+from .batch import BatchRun, run_batch, validate_batch
+from .execution import execute
+from .params import read_query
+from .plan import PlanRefused, read_plan
+from .responses import (
+    ClientGone,
+    EmptyResponse,
+    JSONResponse,
+    error_response,
+    read_body,
+    request_id_of,
+    timestamp,
+    unless_client_leaves,
+)
+from .shapes import envelope
+
+PREFIX = "/api/v1"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def rest_routes(engine: Engine) -> list[Route]:
+    """All routes of the legacy door."""
+    return [
+        Route(f"{PREFIX}/batch", _told_errors(_batch(engine)), methods=["POST"]),
+        Route(f"{PREFIX}/batch/validate", _told_errors(_validate(engine)), methods=["POST"]),
+        *(
+            Route(f"{PREFIX}{path}", _told_errors(_report(engine, endpoint)), methods=["GET"])
+            for path, endpoint in ENDPOINTS_BY_PATH.items()
+        ),
+        Route(f"{PREFIX}/stats/{{path:path}}", _told_errors(_unknown_report), methods=["GET"]),
+    ]
+
+
+def _told_errors(handler: Handler) -> Handler:
+    """Failures as the documented envelope; what is not a ``StatsError`` is left to the outermost door."""
+
+    @wraps(handler)
+    async def told(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except StatsError as error:
+            return error_response(request, error)
+        except ClientGone:
+            return EmptyResponse()
+
+    return told
+
+
+def _report(engine: Engine, endpoint: Endpoint) -> Handler:
+    async def report(request: Request) -> Response:
+        async with engine.request() as context:
+            try:
+                query = read_query(endpoint, _repeated(request), context)
+            except InvalidQuery as error:
+                raise InvalidQuery.of(*(problem.under("query") for problem in error.detail)) from None
+            data = await execute(query, context)
+            return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
+
+    return report
+
+
+def _repeated(request: Request) -> dict[str, list[str]]:
+    """The query string, repeated keys as lists."""
+    return {name: request.query_params.getlist(name) for name in request.query_params}
+
+
+async def _unknown_report(request: Request) -> Response:
+    path = f"/stats/{request.path_params['path']}"
+    if (trimmed := path.removesuffix("/")) in ENDPOINTS_BY_PATH:
+        raise NotFound(f"Unknown endpoint: {path[:80]} (without the slash at the end: {trimmed})")
+    raise NotFound(f"Unknown endpoint: {path[:80]}{suggestion(path, ENDPOINTS_BY_PATH)}")
+
+
+def _batch(engine: Engine) -> Handler:
+    async def batch(request: Request) -> Response:
+        plan = read_plan(await read_body(request))
+        if plan.options.dry_run:
+            return JSONResponse(await validate_batch(plan, engine))
+        run = await unless_client_leaves(request, run_batch(plan, engine, request_id_of(request)))
+        return JSONResponse(run.answer, headers={"Server-Timing": _server_timing(run)})
+
+    return batch
+
+
+def _server_timing(run: BatchRun) -> str:
+    """Wall time and what was shared.  Rule 4.5."""
+    sharing = run.sharing
+    metrics: dict[str, Any] = {
+        "wall": f"dur={run.wall_ms:.1f}",
+        "scan": f'dur={sharing.scan_ms:.1f};desc="{sharing.scans} scans"',
+        "identical": f'desc="{sharing.identical} identical"',
+    }
+    return ", ".join(f"{name};{told}" for name, told in metrics.items())
+
+
+def _validate(engine: Engine) -> Handler:
+    async def validate(request: Request) -> Response:
+        try:
+            subject = read_plan(await read_body(request))
+        except PlanRefused as refusal:
+            subject = refusal
+        return JSONResponse(await validate_batch(subject, engine))
+
+    return validate

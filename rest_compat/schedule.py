@@ -1,0 +1,233 @@
+"""Running a plan: who takes a turn when, who shares it, and who is skipped.  Batch rules 2.2 to 2.6 and 4.4.
+
+Turns are taken in execution order by queries whose dependencies have succeeded, each in one of ``parallel_limit``
+slots.  Whoever takes a turn brings along, in the same slot, the other ready queries of the same scope, because
+one scan answers them all.  Computing answers is passed in; nothing here knows what a query asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ..catalog.errors import InternalError, StatsError
+from .plan import Plan, PlannedQuery
+from .plan_checks import PlanProblem
+
+Data = dict[str, Any]
+Status = Literal["success", "error", "skipped"]
+
+
+class Skipped(StatsError):
+    """Why a query was never answered though nothing is wrong with it.  ``answer`` may raise further kinds."""
+
+
+class DependencyFailed(Skipped):
+    code = "dependency_failed"
+
+
+class FailFast(Skipped):
+    code = "fail_fast"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one query ended: with ``data`` or with ``error``.  ``timing_ms`` is None for what was skipped."""
+
+    status: Status
+    data: Data | None = None
+    error: StatsError | None = None
+    timing_ms: int | None = None
+
+
+async def run_plan(
+    plan: Plan,
+    answer: Callable[[PlannedQuery], Awaitable[Data]],
+    *,
+    refused: Mapping[str, StatsError],
+    scope_of: Callable[[PlannedQuery], Hashable],
+    clock: Callable[[], float] = time.perf_counter,
+    on_outcome: Callable[[PlannedQuery, Outcome], object] | None = None,
+) -> dict[str, Outcome]:
+    """The outcome of every query, in input order.
+
+    ``refused`` are the queries whose content is known to be wrong: each becomes an ``error`` when its turn comes.
+    ``scope_of`` is asked about ready queries only, often, and so must be cheap.  ``on_outcome`` hears of each
+    outcome the moment it is known.  What ``answer`` raises beside ``StatsError`` is told as "Internal error", with
+    the original as its ``__cause__``.  Cancelled, it cancels what is running and returns when that has ended.
+    """
+    run = _Run(plan, answer, refused, scope_of, clock, on_outcome)
+    try:
+        run.take_turns()
+        while run.running:
+            await asyncio.wait(run.running, return_when=asyncio.FIRST_COMPLETED)
+            run.collect()
+            run.take_turns()
+    finally:
+        await _end(run.running)
+    return {query.id: run.outcomes[query.id] for query in plan.queries}
+
+
+@dataclass(slots=True)
+class _Run:
+    plan: Plan
+    answer: Callable[[PlannedQuery], Awaitable[Data]]
+    refused: Mapping[str, StatsError]
+    scope_of: Callable[[PlannedQuery], Hashable]
+    clock: Callable[[], float]
+    on_outcome: Callable[[PlannedQuery, Outcome], object] | None
+    waiting: dict[str, PlannedQuery] = field(init=False)  # in execution order, so dependencies come first
+    running: dict[asyncio.Task[Outcome], _Seat] = field(init=False, default_factory=dict)
+    outcomes: dict[str, Outcome] = field(init=False, default_factory=dict)
+    root_causes: dict[str, str] = field(init=False, default_factory=dict)  # of those whose dependency failed
+    stopped: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        queries = {query.id: query for query in self.plan.queries}
+        self.waiting = {query_id: queries[query_id] for query_id in self.plan.execution_order}
+
+    def take_turns(self) -> None:
+        while (query := self._next_ready()) and (self.stopped or self._has_free_slot()):
+            self._take_turn(query)
+
+    def collect(self) -> None:
+        """Settles whatever is done, in the order it was started; its dependants are ready from then on."""
+        for task in [task for task in self.running if task.done()]:
+            seat = self.running.pop(task)
+            self._settle(seat.query, task.result())
+
+    def _next_ready(self) -> PlannedQuery | None:
+        return next((query for query in self.waiting.values() if self._is_ready(query)), None)
+
+    def _is_ready(self, query: PlannedQuery) -> bool:
+        return all(self._succeeded(needed) for needed in query.depends_on)
+
+    def _succeeded(self, query_id: str) -> bool:
+        outcome = self.outcomes.get(query_id)
+        return outcome is not None and outcome.status == "success"
+
+    def _has_free_slot(self) -> bool:
+        return len({seat.slot for seat in self.running.values()}) < self.plan.options.parallel_limit
+
+    def _take_turn(self, query: PlannedQuery) -> None:
+        if self.stopped:
+            self._settle(query, Outcome("skipped", error=FailFast("Skipped: another query failed")))
+        elif error := self.refused.get(query.id):
+            self._settle(query, Outcome("error", error=error, timing_ms=0))
+        else:
+            self._start([query, *self._companions(query)])
+
+    def _companions(self, leader: PlannedQuery) -> list[PlannedQuery]:
+        """Who else the leader's scan answers."""
+        scope = self.scope_of(leader)
+        return [query for query in self._joinable() if query is not leader and self.scope_of(query) == scope]
+
+    def _joinable(self) -> Iterable[PlannedQuery]:
+        """Ready queries; under ``fail_fast`` none behind a refused one, whose turn may stop them.  Rule 2.5."""
+        for query in self.waiting.values():
+            if query.id in self.refused:
+                if self.plan.options.fail_fast:
+                    return
+            elif self._is_ready(query):
+                yield query
+
+    def _start(self, queries: list[PlannedQuery]) -> None:
+        """Tasks made together start in the same tick, so that a loader below sees their questions together."""
+        turn = self.clock()
+        for query in queries:
+            del self.waiting[query.id]
+            task = asyncio.create_task(_outcome(query, self.answer, self.clock, turn))
+            self.running[task] = _Seat(query, slot=queries[0].id)
+
+    def _settle(self, query: PlannedQuery, outcome: Outcome) -> None:
+        self._record(query, outcome)
+        if outcome.status == "error" and self.plan.options.fail_fast:
+            self.stopped = True
+        if outcome.status != "success":
+            self._skip_dependants()
+
+    def _skip_dependants(self) -> None:
+        """At once and transitively: one pass does, since dependants stand behind their dependencies."""
+        for query in list(self.waiting.values()):
+            failed = next((needed for needed in query.depends_on if self._has_failed(needed)), None)
+            if failed is not None:
+                self._record(query, Outcome("skipped", error=self._dependency_failed(query, failed)))
+
+    def _has_failed(self, query_id: str) -> bool:
+        return query_id in self.outcomes and not self._succeeded(query_id)
+
+    def _dependency_failed(self, query: PlannedQuery, needed: str) -> DependencyFailed:
+        """Names the dependency and the query at whose end the skipping began."""
+        root = self.root_causes[query.id] = self.root_causes.get(needed, needed)
+        detail = (
+            PlanProblem("depends_on", self._told(needed), "dependency", needed),
+            PlanProblem("depends_on", self._told(root), "root_cause", root),
+        )
+        return DependencyFailed(f"Skipped: dependency '{needed}' did not succeed", detail)
+
+    def _told(self, query_id: str) -> str:
+        outcome = self.outcomes[query_id]
+        reason = f" ({outcome.error.code}: {outcome.error.message})" if outcome.error else ""
+        return f"'{query_id}' ended with status '{outcome.status}'{reason}"
+
+    def _record(self, query: PlannedQuery, outcome: Outcome) -> None:
+        self.waiting.pop(query.id, None)
+        self.outcomes[query.id] = outcome
+        if self.on_outcome:
+            self.on_outcome(query, outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """A running query and its slot, which is named after the query whose turn opened it."""
+
+    query: PlannedQuery
+    slot: str
+
+
+async def _outcome(
+    query: PlannedQuery, answer: Callable[[PlannedQuery], Awaitable[Data]], clock: Callable[[], float], turn: float
+) -> Outcome:
+    try:
+        outcome = Outcome("success", data=await answer(query))
+    except Skipped as reason:
+        return Outcome("skipped", error=reason)
+    except StatsError as error:
+        outcome = Outcome("error", error=error)
+    except asyncio.CancelledError as error:
+        if _is_being_cancelled():
+            raise
+        outcome = Outcome("error", error=_masked(error))
+    except Exception as error:
+        outcome = Outcome("error", error=_masked(error))
+    return replace(outcome, timing_ms=_milliseconds(clock() - turn))
+
+
+def _is_being_cancelled() -> bool:
+    """False where the cancellation came up from something awaited, and so is a failure like any other."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _masked(error: BaseException) -> InternalError:
+    masked = InternalError("Internal error")
+    masked.__cause__ = error
+    return masked
+
+
+def _milliseconds(seconds: float) -> int:
+    """Rounded half up, as ``round`` does not."""
+    return math.floor(seconds * 1000 + 0.5)
+
+
+async def _end(tasks: Iterable[asyncio.Task[Outcome]]) -> None:
+    for task in tasks:
+        task.cancel()
+    while unfinished := [task for task in tasks if not task.done()]:
+        with suppress(asyncio.CancelledError):  # an impatient caller cancels again; the tasks must end all the same
+            await asyncio.wait(unfinished)

@@ -1,0 +1,128 @@
+"""From a report as GraphQL told it to the documented ``data``.  One mapper per shape.  Contract §1, rule 4.3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..catalog.endpoints import Endpoint, Shape
+from ..catalog.metrics import METRICS, Unit
+from .params import RestQuery
+
+Json = dict[str, Any]
+
+
+def rest_data(query: RestQuery, report: Json) -> Json:
+    """What ``results.X.data`` holds: always an object.  Contract §6.1."""
+    return _MAPPERS[query.endpoint.shape](query, report)
+
+
+def _overview(query: RestQuery, report: Json) -> Json:
+    """Comparison values go by the names ``traffic_change`` and ``conversions_change``.  Contract §6.8."""
+    comparison = report["comparison"] or {"traffic": None, "conversions": None}
+    data = {name: report[name] for name in ("date_range", "traffic", "conversions")}
+    data |= {"traffic_change": comparison["traffic"], "conversions_change": comparison["conversions"]}
+    data |= {name: value for name, value in report.items() if "_series" in name}
+    data["revenue_series"] = _numeric_series(report["revenue_series"])
+    return data
+
+
+def _numeric_series(series: Json) -> Json:
+    """Every series is of numbers, money too: they share one type in the documented API."""
+    points = [point | {"value": float(point["value"])} for point in series["points"]]
+    return series | {"points": points, "total": float(series["total"])}
+
+
+def _page(query: RestQuery, report: Json) -> Json:
+    rows = report["rows"]
+    if not query.endpoint.money_as_text:
+        _money_to_numbers(rows)
+        _money_to_numbers([part for part in (report.get("totals"), report.get("comparison")) if part])
+    data = {"data": rows} | {name: report[name] for name in ("total", "page", "page_size", "has_next", "has_prev")}
+    return data | {name: report[name] for name in ("comparison", "totals") if name in report}
+
+
+def _money_to_numbers(rows: list[Json]) -> None:
+    if not rows:
+        return
+    for name in _money_fields(rows[0]):
+        for row in rows:
+            if row[name] is not None:
+                row[name] = float(row[name])
+
+
+def _money_fields(row: Mapping[str, Any]) -> list[str]:
+    return [name for name in row if (metric := METRICS.get(name.removesuffix("_prev"))) and metric.unit is Unit.MONEY]
+
+
+def _breakdown(query: RestQuery, report: Json) -> Json:
+    for rows in report.values():
+        _money_to_numbers(rows)
+    return report
+
+
+def _goals(query: RestQuery, report: Json) -> Json:
+    """A conversion's split counts ``conversions``, a microconversion's ``count`` and no money.  Contract §1.12, §1.13."""
+    for row in report["rows"]:
+        for split in ("by_source", "by_country"):
+            if split in row:
+                row[split] = [_split_row(query.endpoint, part) for part in row[split]]
+    return _page(query, report)
+
+
+def _split_row(endpoint: Endpoint, part: Json) -> Json:
+    figures = ("count", "revenue", "percentage")
+    row = {name: value for name, value in part.items() if name not in figures}
+    if endpoint.goal_kind == 0:
+        return row | {"count": part["count"], "percentage": part["percentage"]}
+    return row | {"conversions": part["count"], "revenue": part["revenue"], "percentage": part["percentage"]}
+
+
+def _funnel(query: RestQuery, report: Json) -> Json:
+    scope = query.stats.scope
+    return {
+        "account_id": scope.account,
+        "date_from": scope.window.start.isoformat(),
+        "date_to": scope.window.end.isoformat(),
+        "microconversion_types": report["microconversion_types"],
+        "conversion_types": report["conversion_types"],
+        "rows": [_funnel_row(row) for row in report["rows"]],
+        "totals": _funnel_row(report["totals"]),
+        "truncated": report["truncated"],
+    }
+
+
+def _funnel_row(row: Json) -> Json:
+    return row | {
+        "microconversions": {goal["type"]: goal["count"] for goal in row["microconversions"]},
+        "conversions": {goal["type"]: goal["count"] for goal in row["conversions"]},
+        "revenue": {goal["type"]: float(goal["amount"]) for goal in row["revenue"]},
+    }
+
+
+_MAPPERS: dict[Shape, Callable[[RestQuery, Json], Json]] = {
+    Shape.TOTALS: _overview,
+    Shape.ROWS: _page,
+    Shape.BREAKDOWN: _breakdown,
+    Shape.GOALS: _goals,
+    Shape.FUNNEL: _funnel,
+}
+
+
+def envelope(endpoint: Endpoint, data: Json, timestamp: str) -> Json:
+    """What ``GET /api/v1/stats/…`` wraps around the data.  Contract §1.0.1."""
+    match endpoint.shape:
+        case Shape.FUNNEL:
+            return data
+        case Shape.TOTALS | Shape.BREAKDOWN:
+            return {"success": True, "data": data, "meta": {}, "timestamp": timestamp}
+        case _:
+            return (
+                {"success": True}
+                | data
+                | {
+                    "comparison": data.get("comparison"),
+                    "totals": data.get("totals"),
+                    "timestamp": timestamp,
+                }
+            )

@@ -1,0 +1,39 @@
+"""The engine behind the doors: a warehouse, the gate to its scans, and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ..resolvers.gate import ScanGate
+from ..resolvers.loader import StatsLoader
+from ..warehouse.store import Warehouse
+from .context import RequestContext
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What every request of a process shares.  ``clock`` is asked once per request, so all its periods agree."""
+
+    warehouse: Warehouse
+    clock: Callable[[], datetime] = utc_now
+    gate: ScanGate = field(default_factory=ScanGate)
+
+    @asynccontextmanager
+    async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
+        """A context for one request, which may have ``max_scans`` in flight; leaving it interrupts what still runs.
+
+        Raises ``WarehouseUnavailable``.
+        """
+        snapshot = self.warehouse.snapshot()
+        loader = StatsLoader(snapshot, self.gate, max_scans)
+        try:
+            yield RequestContext(snapshot.accounts, loader, self.clock())
+        finally:
+            await loader.close()

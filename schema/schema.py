@@ -1,0 +1,138 @@
+"""The schema: ``stats`` says the scope once, everything below it is a report."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+from typing import Annotated, Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+
+from ..catalog.errors import InternalError, StatsError
+from ..catalog.filters import FILTER_FIELDS, OPERATORS, make_filter
+from ..catalog.periods import Compare
+from ..catalog.query import make_scope
+from .context import RequestContext
+from .naming import enum_of
+from .settings import Settings, settings
+from .stats import Info, Stats
+from .types import make_type
+
+log = logging.getLogger(__name__)
+
+CompareEnum = strawberry.enum(
+    Compare, description="An earlier window to compare with: the one before, or the same dates a year back."
+)
+FilterField = enum_of("FilterField", FILTER_FIELDS, "A dimension that filters take.")
+FilterOperator = enum_of(
+    "FilterOperator",
+    OPERATORS,
+    "How a filter looks at a value.",
+    {operator.name: f"The field {operator.meaning}." for operator in OPERATORS.values()},
+)
+
+
+@strawberry.input(description="A condition on one dimension; several are joined by AND.")
+class FilterInput:
+    field: FilterField = strawberry.field(description="The dimension.")  # type: ignore[valid-type]
+    op: FilterOperator = strawberry.field(  # type: ignore[valid-type]
+        default=FilterOperator.EQ, description="The operator."
+    )
+    values: list[str] = strawberry.field(description="One value, or several for IN and NOT_IN.")
+
+
+AccountType = make_type(
+    "Account",
+    [
+        ("id", strawberry.ID, "The account's id."),
+        ("time_zone", str, "The zone its days fall in."),
+        ("currency", str, "The currency its money is in."),
+        ("first_day", date | None, "The local day of its first session; null before any import."),
+        ("last_day", date | None, "The local day of its last session; null before any import."),
+    ],
+    "An account that may be read.",
+)
+
+
+def _told(meaning: str) -> Any:
+    return strawberry.argument(description=meaning)
+
+
+@strawberry.type(description="Everything that can be asked.")
+class Query:
+    @strawberry.field(
+        description="All reports of one account. `period` wins over dates; neither is the last 30 days, today included."
+    )
+    def stats(
+        self,
+        info: Info,
+        account_id: Annotated[strawberry.ID, _told("The account.")],
+        period: Annotated[
+            str | None, _told("A word such as `30d`, `last_month` or `ytd`; see `settings.periods`.")
+        ] = None,
+        start_date: Annotated[date | None, _told("First day, with `endDate` and without `period`.")] = None,
+        end_date: Annotated[date | None, _told("Last day, included.")] = None,
+        compare: Annotated[CompareEnum | None, _told("An earlier window to compare with.")] = None,  # type: ignore[valid-type]
+        filters: Annotated[list[FilterInput] | None, _told("Conditions, joined by AND.")] = None,
+    ) -> Stats:  # type: ignore[valid-type]
+        scope = make_scope(
+            info.context.account(str(account_id)),
+            info.context.now,
+            period=period,
+            start_date=start_date,
+            end_date=end_date,
+            compare=compare or Compare.NONE,
+            filters=[make_filter(given.field.value, given.op.value, given.values) for given in filters or ()],
+        )
+        return Stats(scope)
+
+    @strawberry.field(description="The accounts that may be read.")
+    def accounts(self, info: Info) -> list[AccountType]:  # type: ignore[valid-type]
+        return list(info.context.accounts.values())
+
+    @strawberry.field(description="Limits, reports, sortable and filterable fields, readable by a program.")
+    def settings(self) -> Settings:  # type: ignore[valid-type]
+        return settings()
+
+
+def _value_of(source: Any, name: str) -> Any:
+    """Answers are dicts, accounts are objects; a field that an answer leaves out is null."""
+    return source.get(name) if isinstance(source, dict) else getattr(source, name)
+
+
+class FaninSchema(strawberry.Schema):
+    """Logs what is our fault and leaves the caller's mistakes to the caller."""
+
+    def argument_types(self, type_name: str, field_name: str) -> dict[str, str]:
+        """The arguments of one field and their types, as a document has to declare its variables."""
+        fields = getattr(self._schema.type_map[type_name], "fields", {})
+        return {name: str(argument.type) for name, argument in fields[field_name].args.items()}
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: Any = None) -> None:
+        for error in errors:
+            original = error.original_error
+            if original is not None and not isinstance(original, (StatsError, GraphQLError)):
+                log.error("a resolver failed unexpectedly", exc_info=original)
+
+
+def masked(error: GraphQLError) -> GraphQLError:
+    """The error as a caller may see it: what is neither theirs nor ours by name says no more than that it happened."""
+    original = error.original_error
+    if original is None or isinstance(original, (StatsError, GraphQLError)):
+        return error
+    hidden = InternalError("Internal error")
+    return GraphQLError(
+        hidden.message, nodes=error.nodes, path=error.path, original_error=hidden, extensions=hidden.extensions
+    )
+
+
+schema = FaninSchema(
+    Query,
+    config=StrawberryConfig(default_resolver=_value_of),
+    extensions=[ParserCache, ValidationCache],
+)
+
+__all__ = ["FaninSchema", "Query", "RequestContext", "masked", "schema"]

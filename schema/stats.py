@@ -1,0 +1,133 @@
+"""The ``Stats`` type: a scope, and one nullable field per report.  A failure stays local to its field."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import strawberry
+
+from ..catalog.endpoints import ENDPOINTS, INCLUDES, Endpoint
+from ..catalog.query import Granularity, Scope, SortOrder, ask
+from .context import RequestContext
+from .naming import enum_of
+from .types import REPORTS, Window
+
+Info = strawberry.Info[RequestContext, None]
+
+SortOrderEnum = strawberry.enum(SortOrder, description="Ascending or descending.")
+GranularityEnum = strawberry.enum(
+    Granularity, description="The step of a series; AUTO is hourly for one day, else daily."
+)
+IncludeEnum = enum_of("Include", INCLUDES, "A further column that rows are grouped by.")
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a report's field."""
+
+    name: str
+    kind: Any
+    default: Any
+    meaning: str
+
+
+def arguments_of(endpoint: Endpoint) -> list[Argument]:
+    """The arguments a report's row in the catalog calls for."""
+    arguments: list[Argument] = []
+    if endpoint.page_size is not None:
+        size = endpoint.page_size
+        if size.parameter == "page_size":
+            arguments.append(Argument("page", int, 1, "The page's number, from 1."))
+        arguments.append(Argument(size.parameter, int, size.default, f"Rows per page, 1 to {size.maximum}."))
+    if endpoint.sort:
+        fields = enum_of(f"{endpoint.noun}Sort", endpoint.sort, f"What {endpoint.name} can be sorted by.")
+        default = fields[endpoint.default_sort.upper()]
+        arguments.append(Argument("sort_by", fields, default, "The metric rows are sorted by; ties by the dimension."))
+        arguments.append(Argument("sort_order", SortOrderEnum, SortOrder.DESC, "The direction."))
+    if endpoint.search:
+        arguments.append(Argument("search", str | None, None, "A text the dimension must have in it, in any case."))
+    if endpoint.granularity:
+        arguments.append(Argument("granularity", GranularityEnum, Granularity.AUTO, "The step of the series."))
+    if endpoint.include:
+        arguments.append(Argument("include", list[IncludeEnum] | None, None, "Further columns to group by."))
+        arguments.append(Argument("include_utm", bool, False, "Group by the five UTM dimensions too."))
+    return arguments
+
+
+def _report_field(endpoint: Endpoint) -> Any:
+    """A field whose resolver has the signature the table gives it."""
+    arguments = arguments_of(endpoint)
+    resolver = _resolver(endpoint)
+    kinds: dict[str, Any] = {"info": Info}
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter("self", positional), inspect.Parameter("info", positional, annotation=Info)]
+    for argument in arguments:
+        told = strawberry.argument(description=argument.meaning)
+        kinds[argument.name] = Annotated[argument.kind, told]
+        parameters.append(
+            inspect.Parameter(
+                argument.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=argument.default,
+                annotation=kinds[argument.name],
+            )
+        )
+    kinds["return"] = REPORTS[endpoint.name] | None
+    resolver.__name__ = endpoint.name
+    resolver.__signature__ = inspect.Signature(parameters, return_annotation=kinds["return"])  # type: ignore[attr-defined]
+    resolver.__annotations__ = kinds
+    return strawberry.field(resolver=resolver, description=f"{endpoint.title}. {endpoint.meaning}")
+
+
+def _resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
+    size_parameter = endpoint.page_size.parameter if endpoint.page_size else ""
+
+    async def resolve(self: Any, info: Info, **arguments: Any) -> Any:
+        if size_parameter:
+            arguments["page_size"] = arguments.pop(size_parameter)
+        plain = {name: _plain(value) for name, value in arguments.items() if value is not None}
+        return await info.context.loader.load(ask(self.scope, endpoint.name, **plain))
+
+    return resolve
+
+
+def _plain(value: Any) -> Any:
+    """The catalog's own word for an enum value made from it."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (SortOrder, Granularity)) else getattr(value, "value", value)
+
+
+def _window_field(of: Callable[[Scope], Any], kind: Any, description: str) -> Any:
+    def resolve(self: Any) -> Any:
+        window = of(self.scope)
+        return window and {"start_date": window.start, "end_date": window.end, "days": window.days}
+
+    resolve.__annotations__ = {"return": kind}
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def _stats_type() -> Any:
+    fields = {
+        "window": _window_field(lambda scope: scope.window, Window, "The days all reports below are about."),
+        "comparison_window": _window_field(
+            lambda scope: scope.comparison, Window | None, "The days they are compared with; null without `compare`."
+        ),
+        **{name: _report_field(endpoint) for name, endpoint in ENDPOINTS.items()},
+    }
+
+    def __init__(self: Any, scope: Scope) -> None:
+        self.scope = scope
+
+    made = type("Stats", (), {"__annotations__": {}, "__init__": __init__, **fields})
+    return strawberry.type(
+        made,
+        description="All reports of one account, window and filters. They are answered together: a dashboard of all of "
+        "them costs at most three scans.",
+    )
+
+
+Stats = _stats_type()

@@ -1,0 +1,1 @@
+"""The HTTP house: GraphQL view, GraphiQL, probes, request ids, security headers."""

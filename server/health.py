@@ -1,0 +1,30 @@
+"""Probes: is the process alive, can it answer.  Unlimited, at the host's root."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..catalog.errors import StatsError
+from ..rest_compat.responses import JSONResponse
+from ..schema.engine import Engine
+
+
+def health_routes(engine: Engine) -> list[Route]:
+    async def alive(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(request: Request) -> Response:
+        """Whether the warehouse can be read now."""
+        try:
+            accounts = engine.warehouse.snapshot().accounts
+        except StatsError:
+            return JSONResponse({"status": "unavailable"}, 503)
+        return JSONResponse({"status": "ok", "accounts": len(accounts)})
+
+    return [
+        Route("/livez", alive, methods=["GET"]),
+        Route("/health", ready, methods=["GET"]),
+        Route("/readyz", ready, methods=["GET"]),
+    ]

@@ -1,0 +1,27 @@
+"""Warehouse addresses: ``duckdb:///file`` names a store and where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..catalog.errors import BadRequest
+from .duckdb_reading import DuckDBWarehouse
+from .store import Warehouse
+
+DEFAULT_ADDRESS = "duckdb:///fanin.duckdb"
+
+
+def open_warehouse(address: str) -> Warehouse:
+    """The warehouse at an address.  Raises ``BadRequest`` for an address of no known kind, ``WarehouseUnavailable``."""
+    return DuckDBWarehouse(file_of(address))
+
+
+def file_of(address: str) -> Path:
+    """The file of a DuckDB address.  Three slashes: relative to the folder one is in; four: absolute; a bare path is
+    taken as it is."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return Path(address)
+    if scheme != "duckdb" or not rest.startswith("/") or len(rest) < 2:
+        raise BadRequest(f"'{address}' is no warehouse address; accepted: duckdb:///path/to/file.duckdb")
+    return Path(rest[1:])

@@ -1,0 +1,186 @@
+"""The embedded warehouse, read: a DuckDB file attached read-only, one cursor per scan on a few threads.
+
+An import publishes a new file under the same name (``writing.py``).  Whoever asks for a snapshot afterwards gets the new
+one; a snapshot already taken keeps reading the file it was taken from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from ..catalog.accounts import Account
+from ..catalog.dimensions import DIMENSIONS
+from ..catalog.errors import BadRequest, WarehouseUnavailable
+from .layout import SCHEMA_VERSION
+from .statements import DATABASE, GROUPING_COLUMN, build_statement, dimensions_of, grouping_id, sum_column
+from .store import Column, Groups, Keys, Lexicon, Scan, ScanResult
+
+log = logging.getLogger(__name__)
+
+# The interpreter lock is taken several times per statement, so more threads than cores only wait for each other.
+SCAN_THREADS = max(2, os.cpu_count() or 2)
+
+
+class DuckDBWarehouse:
+    """A warehouse file.  Raises ``WarehouseUnavailable`` with one sentence when it is missing or no warehouse."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="scan")
+        self._identity = _identity(path)
+        self._snapshot = DuckDBSnapshot(path, self._threads)
+
+    def snapshot(self) -> DuckDBSnapshot:
+        """The state of the file as it is now; reopened only when an import has replaced it."""
+        try:
+            identity = _identity(self._path)
+        except WarehouseUnavailable:
+            return self._snapshot  # removed under a running server: what is open still answers
+        if identity != self._identity:
+            self._snapshot, self._identity = DuckDBSnapshot(self._path, self._threads), identity
+        return self._snapshot
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._snapshot.close()
+
+
+class DuckDBSnapshot:
+    """One state of the file: its accounts, their lexicons (loaded when first needed), and scans."""
+
+    def __init__(self, path: Path, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._connection = _attach(path)
+        self._numbers: dict[str, int] = {}
+        self._lexicons: dict[tuple[int, str], Lexicon] = {}
+        self.accounts: Mapping[str, Account] = MappingProxyType(self._read_accounts())
+
+    async def scan(self, scan: Scan) -> ScanResult:
+        cursor = self._connection.cursor()
+        running = self._threads.submit(self._read, cursor, scan)
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            _interrupt(running, cursor)
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _read(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+        number = self._numbers[scan.account]
+        statement = build_statement(scan, number)
+        try:
+            columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
+            return self._groups(cursor, scan, number, columns)
+        except duckdb.InvalidInputException as error:
+            log.info("refused by the engine: %s", str(error).splitlines()[0])
+            raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
+        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+            log.error("warehouse cannot be read: %s", error)
+            raise WarehouseUnavailable("The warehouse cannot be read now; try again") from None
+        finally:
+            cursor.close()
+
+    def _groups(
+        self, cursor: duckdb.DuckDBPyConnection, scan: Scan, number: int, columns: Mapping[str, Column]
+    ) -> ScanResult:
+        dimensions = dimensions_of(scan.groupings)
+        ids = columns[GROUPING_COLUMN]
+        result: dict[tuple[str, ...], Groups] = {}
+        for grouping in scan.groupings:
+            rows = np.flatnonzero(ids == grouping_id(grouping, dimensions))
+            keys = {name: Keys(_plain(columns[name])[rows], self._lexicon(cursor, number, name)) for name in grouping}
+            sums = {
+                window: {metric: _plain(columns[sum_column(metric, index)])[rows] for metric in scan.metrics}
+                for index, window in enumerate(scan.windows)
+            }
+            result[grouping] = Groups(keys, sums)
+        return result
+
+    def _lexicon(self, cursor: duckdb.DuckDBPyConnection, number: int, dimension: str) -> Lexicon | None:
+        name = DIMENSIONS[dimension].lexicon_name
+        if name is None:
+            return None
+        if (number, name) not in self._lexicons:
+            rows = cursor.execute(
+                f"SELECT value FROM {DATABASE}.lexicon WHERE account = ? AND dimension = ? ORDER BY code",
+                [number, name],
+            ).fetchall()
+            self._lexicons[number, name] = Lexicon([value for (value,) in rows])
+        return self._lexicons[number, name]
+
+    def _read_accounts(self) -> dict[str, Account]:
+        accounts: dict[str, Account] = {}
+        for number, account_id, *rest in self._connection.execute(
+            "SELECT account, id, time_zone, currency, first_day, last_day, data_version FROM accounts ORDER BY id"
+        ).fetchall():
+            time_zone, currency, first, last, version = rest
+            self._numbers[account_id] = number
+            accounts[account_id] = Account(account_id, time_zone, currency, _day(first), _day(last), version)
+        return accounts
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """What tells one published file from the next."""
+    try:
+        found = path.stat()
+    except OSError:
+        raise WarehouseUnavailable(
+            f"There is no warehouse at {path}; import a log first: fanin import --help"
+        ) from None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _attach(path: Path) -> duckdb.DuckDBPyConnection:
+    """An empty in-memory database with the file attached: connecting to the path itself would hand back the instance
+    that is already open in this process, and with it the file of before the import."""
+    connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
+    try:
+        _try_attach(connection, path)
+    except WarehouseUnavailable:
+        connection.close()
+        raise
+    return connection
+
+
+def _try_attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    quoted = str(path).replace("'", "''")
+    try:
+        connection.execute(f"ATTACH '{quoted}' AS {DATABASE} (READ_ONLY)")
+        connection.execute(f"USE {DATABASE}")
+        connection.execute("SET enable_external_access = false")
+        (version,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
+    except duckdb.Error as error:
+        log.info("cannot attach %s: %s", path, error)
+        raise WarehouseUnavailable(f"{path} is not a fanin warehouse, or cannot be read") from None
+    if version != SCHEMA_VERSION:
+        raise WarehouseUnavailable(
+            f"{path} is a warehouse of layout {version}; this fanin reads layout {SCHEMA_VERSION}"
+        )
+
+
+def _interrupt(running: Future[Any], cursor: duckdb.DuckDBPyConnection) -> None:
+    """Stop a statement whose answer no one waits for; one that has not started never will."""
+    if not running.cancel() and not running.done():
+        cursor.interrupt()
+
+
+def _plain(column: Any) -> Column:
+    """A column without its mask: what is masked belongs to other groupings, or is the sum of nothing, which is 0."""
+    return np.ma.filled(column, 0)
+
+
+def _day(number: int | None) -> date | None:
+    return None if number is None else date(1970, 1, 1) + timedelta(days=number)

@@ -1,0 +1,92 @@
+"""The tables of the embedded warehouse: facts in integer codes, a lexicon that spells them, money in cents.
+
+Facts are appended sorted by (account, start), so that a scan of one account's window touches few row groups.
+"""
+
+from __future__ import annotations
+
+from ..catalog.dimensions import DIMENSIONS, Table
+
+SCHEMA_VERSION = 1
+
+# The dimensions of a session, which its page views and goals carry too, so that every filter works on every table.
+SESSION_DIMENSIONS = (
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_term",
+    "utm_content",
+    "referrer",
+    "channel",
+    "country",
+    "device_type",
+    "browser",
+    "os",
+    "landing_page",
+    "landing_content_grouping",
+)
+
+_WHEN = (("account", "INTEGER"), ("start", "BIGINT"), ("day", "INTEGER"), ("hour", "UTINYINT"))
+_SESSION = tuple((name, "UINTEGER") for name in SESSION_DIMENSIONS)
+
+# Column name and type of each fact table, in the order an importer writes them.  ``start`` is the session's first
+# moment in UTC, ``day`` and ``hour`` are local; a session counts wholly, with all that belongs to it, on that day.
+FACTS: dict[Table, tuple[tuple[str, str], ...]] = {
+    Table.SESSIONS: (
+        *_WHEN,
+        *_SESSION,
+        ("page_views", "UINTEGER"),
+        ("conversions", "UINTEGER"),
+        ("microconversions", "UINTEGER"),
+        ("revenue_cents", "BIGINT"),
+    ),
+    Table.PAGE_VIEWS: (
+        *_WHEN,
+        *_SESSION,
+        ("moment", "BIGINT"),
+        ("path", "UINTEGER"),
+        ("content_grouping", "UINTEGER"),
+        ("is_entrance", "BOOLEAN"),
+        ("is_engaged", "BOOLEAN"),
+    ),
+    Table.GOALS: (
+        *_WHEN,
+        *_SESSION,
+        ("moment", "BIGINT"),
+        ("goal", "UINTEGER"),
+        ("is_conversion", "BOOLEAN"),
+        ("amount_cents", "BIGINT"),
+    ),
+}
+
+_OTHERS = {
+    "fanin_meta": "schema_version INTEGER NOT NULL",
+    "accounts": (
+        "account INTEGER PRIMARY KEY, id VARCHAR NOT NULL UNIQUE, time_zone VARCHAR NOT NULL, currency VARCHAR NOT NULL, "
+        "data_version INTEGER NOT NULL, first_day INTEGER, last_day INTEGER"
+    ),
+    "lexicon": "account INTEGER NOT NULL, dimension VARCHAR NOT NULL, code UINTEGER NOT NULL, value VARCHAR NOT NULL",
+    "imports": (
+        "account INTEGER NOT NULL, digest VARCHAR NOT NULL, source_name VARCHAR NOT NULL, sessions BIGINT NOT NULL"
+    ),
+}
+
+
+def create_statements() -> list[str]:
+    """The statements that make an empty warehouse."""
+    facts = {
+        table.value: ", ".join(f"{name} {kind} NOT NULL" for name, kind in columns) for table, columns in FACTS.items()
+    }
+    return [
+        *(f"CREATE TABLE {name} ({columns})" for name, columns in (_OTHERS | facts).items()),
+        f"INSERT INTO fanin_meta VALUES ({SCHEMA_VERSION})",
+    ]
+
+
+def lexicon_of(table: Table, column: str) -> str:
+    """The lexicon that spells a coded column: a landing page is a path, so both share one."""
+    for dimension in DIMENSIONS.values():
+        in_table = dimension.columns is None or table in dimension.columns
+        if dimension.lexicon_name and in_table and dimension.column(table) == column:
+            return dimension.lexicon_name
+    raise KeyError(column)

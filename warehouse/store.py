@@ -1,0 +1,110 @@
+"""What the engine asks of a place where the numbers live: a snapshot, its accounts, and scans.
+
+How facts lie on disk is the store's own business; whoever answers these two protocols can stand behind the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..catalog.accounts import Account
+from ..catalog.dimensions import Table
+from ..catalog.filters import Filter
+from ..catalog.periods import Window
+
+Column = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One statement to one fact table: several groupings of the same rows, summed once per window.
+
+    The rows are those of any of the windows that pass every filter; each sum counts the rows of its own window only.
+    """
+
+    table: Table
+    account: str
+    windows: tuple[Window, ...]
+    filters: tuple[Filter, ...]
+    groupings: tuple[tuple[str, ...], ...]  # each a tuple of dimension names
+    metrics: tuple[str, ...]  # additive ones
+
+
+class Lexicon:
+    """The values of one dimension in one account, by code.
+
+    ``rank`` orders codes as their values are ordered, so that ties can be broken and rows sorted without spelling them.
+    """
+
+    __slots__ = ("_lowered", "rank", "values")
+
+    def __init__(self, values: Sequence[str]) -> None:
+        self.values = list(values)
+        order = sorted(range(len(self.values)), key=self.values.__getitem__)
+        self.rank = np.empty(len(order), dtype=np.int64)
+        self.rank[order] = np.arange(len(order))
+        self._lowered: list[str] | None = None
+
+    def codes_containing(self, text: str) -> Column:
+        """The codes whose value has ``text`` (in lower case) in it, whatever the value's own case."""
+        if self._lowered is None:
+            self._lowered = [value.lower() for value in self.values]
+        return np.array([code for code, value in enumerate(self._lowered) if text in value], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """One key column of a grouping: codes with the lexicon that spells them, or plain numbers without one."""
+
+    codes: Column
+    lexicon: Lexicon | None
+
+    @property
+    def ranks(self) -> Column:
+        return self.codes if self.lexicon is None else self.lexicon.rank[self.codes]
+
+    def word(self, code: int) -> Any:
+        """The value of one code."""
+        return code if self.lexicon is None else self.lexicon.values[code]
+
+    def spell(self, chosen: Column) -> list[Any]:
+        """The values of the rows with these positions."""
+        codes = self.codes[chosen].tolist()
+        return codes if self.lexicon is None else [self.lexicon.values[code] for code in codes]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """One grouping's rows: a key column per dimension, and int64 sums (money in cents) per window and metric."""
+
+    keys: Mapping[str, Keys]
+    sums: Mapping[Window, Mapping[str, Column]]
+
+
+ScanResult = Mapping[tuple[str, ...], Groups]
+
+
+class Snapshot(Protocol):
+    """What a warehouse held at one moment.  A request reads one snapshot from beginning to end."""
+
+    @property
+    def accounts(self) -> Mapping[str, Account]: ...
+
+    async def scan(self, scan: Scan) -> ScanResult:
+        """Run one statement.  Cancelling the call interrupts it.
+
+        Raises ``WarehouseUnavailable`` when the data cannot be read, ``BadRequest`` for a pattern the engine refuses.
+        """
+        ...
+
+
+class Warehouse(Protocol):
+    def snapshot(self) -> Snapshot:
+        """The present state.  Cheap enough to be asked for at every request; raises ``WarehouseUnavailable``."""
+        ...
+
+    def close(self) -> None: ...
