@@ -25,10 +25,20 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """How one fact table sums a metric: an SQL function over its columns, and the rows that count."""
+    """How one fact table sums a metric: what each row adds, and which rows do."""
 
-    function: str
+    adds: str = "1"  # SQL over the table's columns; 1 counts rows
     where: str = ""
+
+    @property
+    def total(self) -> str:
+        """The SQL aggregate, to which a FILTER may be added."""
+        return "count(*)" if self.adds == "1" else f"sum({self.adds})"
+
+    @property
+    def per_row(self) -> str:
+        """What one row adds, as an SQL expression."""
+        return f"CASE WHEN {self.where} THEN {self.adds} ELSE 0 END" if self.where else self.adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +80,8 @@ METRICS: dict[str, Metric] = {
             Unit.COUNT,
             "sessions started in the window",
             {
-                Table.SESSIONS: Aggregate("count(*)"),
-                Table.PAGE_VIEWS: Aggregate("count(*)", where="is_entrance"),
+                Table.SESSIONS: Aggregate(),
+                Table.PAGE_VIEWS: Aggregate(where="is_entrance"),
             },
         ),
         Metric(
@@ -79,8 +89,8 @@ METRICS: dict[str, Metric] = {
             Unit.COUNT,
             "sessions with two or more page views",
             {
-                Table.SESSIONS: Aggregate("count(*)", where="page_views >= 2"),
-                Table.PAGE_VIEWS: Aggregate("count(*)", where="is_entrance AND is_engaged"),
+                Table.SESSIONS: Aggregate(where="page_views >= 2"),
+                Table.PAGE_VIEWS: Aggregate(where="is_entrance AND is_engaged"),
             },
         ),
         Metric(
@@ -102,8 +112,8 @@ METRICS: dict[str, Metric] = {
             Unit.COUNT,
             "page loads; a reload counts again",
             {
-                Table.SESSIONS: Aggregate("sum(page_views)"),
-                Table.PAGE_VIEWS: Aggregate("count(*)"),
+                Table.SESSIONS: Aggregate("page_views"),
+                Table.PAGE_VIEWS: Aggregate(),
             },
         ),
         Metric(
@@ -118,8 +128,8 @@ METRICS: dict[str, Metric] = {
             Unit.COUNT,
             "micro events",
             {
-                Table.SESSIONS: Aggregate("sum(microconversions)"),
-                Table.GOALS: Aggregate("count(*)", where="NOT is_conversion"),
+                Table.SESSIONS: Aggregate("microconversions"),
+                Table.GOALS: Aggregate(where="NOT is_conversion"),
             },
         ),
         Metric(
@@ -127,8 +137,8 @@ METRICS: dict[str, Metric] = {
             Unit.COUNT,
             "conversion events; several in one session count each",
             {
-                Table.SESSIONS: Aggregate("sum(conversions)"),
-                Table.GOALS: Aggregate("count(*)", where="is_conversion"),
+                Table.SESSIONS: Aggregate("conversions"),
+                Table.GOALS: Aggregate(where="is_conversion"),
             },
         ),
         Metric(
@@ -143,8 +153,8 @@ METRICS: dict[str, Metric] = {
             Unit.MONEY,
             "the sum of conversion amounts in the account's currency",
             {
-                Table.SESSIONS: Aggregate("sum(revenue_cents)"),
-                Table.GOALS: Aggregate("sum(amount_cents)"),
+                Table.SESSIONS: Aggregate("revenue_cents"),
+                Table.GOALS: Aggregate("amount_cents"),
             },
         ),
         Metric(
@@ -154,7 +164,7 @@ METRICS: dict[str, Metric] = {
             needs=("revenue", "conversions"),
             derive=_rounded(1),
         ),
-        Metric("count", Unit.COUNT, "how often the goal was reached", {Table.GOALS: Aggregate("count(*)")}),
+        Metric("count", Unit.COUNT, "how often the goal was reached", {Table.GOALS: Aggregate()}),
         Metric(
             "avg_value",
             Unit.MONEY,

@@ -17,6 +17,7 @@ from ..catalog.periods import Compare
 from ..catalog.query import make_scope
 from .context import RequestContext
 from .naming import enum_of
+from .projection import ProjectingExecutor
 from .settings import Settings, settings
 from .stats import Info, Stats
 from .types import make_type
@@ -132,6 +133,7 @@ def masked(error: GraphQLError) -> GraphQLError:
 schema = FaninSchema(
     Query,
     config=StrawberryConfig(default_resolver=_value_of),
+    execution_context_class=ProjectingExecutor,
     extensions=[ParserCache, ValidationCache],
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,16 +20,29 @@ import duckdb
 import numpy as np
 
 from ..catalog.accounts import Account
-from ..catalog.dimensions import DIMENSIONS
+from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
+from .grouping import group_rows
 from .layout import SCHEMA_VERSION
-from .statements import DATABASE, GROUPING_COLUMN, build_statement, dimensions_of, grouping_id, sum_column
+from .statements import (
+    DATABASE,
+    GROUPING_COLUMN,
+    build_rows_statement,
+    build_statement,
+    day_number,
+    dimensions_of,
+    grouping_id,
+    sum_column,
+)
 from .store import Column, Groups, Keys, Lexicon, Scan, ScanResult
 
 log = logging.getLogger(__name__)
 
 # The interpreter lock is taken several times per statement, so more threads than cores only wait for each other.
 SCAN_THREADS = max(2, os.cpu_count() or 2)
+
+# Up to so many rows of a window are grouped here rather than by the engine (README, Decisions).
+ROWS_IN_MEMORY = 100_000
 
 
 class DuckDBWarehouse:
@@ -64,6 +77,7 @@ class DuckDBSnapshot:
         self._connection = _attach(path)
         self._numbers: dict[str, int] = {}
         self._lexicons: dict[tuple[int, str], Lexicon] = {}
+        self._days: dict[tuple[Table, int], tuple[Column, Column]] = {}
         self.accounts: Mapping[str, Account] = MappingProxyType(self._read_accounts())
 
     async def scan(self, scan: Scan) -> ScanResult:
@@ -80,10 +94,11 @@ class DuckDBSnapshot:
 
     def _read(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
         number = self._numbers[scan.account]
-        statement = build_statement(scan, number)
+        in_memory = self._rows_at_most(scan, number) <= ROWS_IN_MEMORY
+        statement = (build_rows_statement if in_memory else build_statement)(scan, number)
         try:
             columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
-            return self._groups(cursor, scan, number, columns)
+            lexicons = {name: self._lexicon(cursor, number, name) for name in dimensions_of(scan.groupings)}
         except duckdb.InvalidInputException as error:
             log.info("refused by the engine: %s", str(error).splitlines()[0])
             raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
@@ -92,22 +107,24 @@ class DuckDBSnapshot:
             raise WarehouseUnavailable("The warehouse cannot be read now; try again") from None
         finally:
             cursor.close()
+        return (group_rows if in_memory else _cut_groups)(scan, columns, lexicons.__getitem__)
 
-    def _groups(
-        self, cursor: duckdb.DuckDBPyConnection, scan: Scan, number: int, columns: Mapping[str, Column]
-    ) -> ScanResult:
-        dimensions = dimensions_of(scan.groupings)
-        ids = columns[GROUPING_COLUMN]
-        result: dict[tuple[str, ...], Groups] = {}
-        for grouping in scan.groupings:
-            rows = np.flatnonzero(ids == grouping_id(grouping, dimensions))
-            keys = {name: Keys(_plain(columns[name])[rows], self._lexicon(cursor, number, name)) for name in grouping}
-            sums = {
-                window: {metric: _plain(columns[sum_column(metric, index)])[rows] for metric in scan.metrics}
-                for index, window in enumerate(scan.windows)
-            }
-            result[grouping] = Groups(keys, sums)
-        return result
+    def _rows_at_most(self, scan: Scan, number: int) -> int:
+        """How many rows the windows hold before any filter, told from the rows per day."""
+        days, rows = self._rows_per_day(scan.table, number)
+        inside = np.zeros(len(days), dtype=bool)
+        for window in scan.windows:
+            inside |= (days >= day_number(window.start)) & (days <= day_number(window.end))
+        return int(rows[inside].sum())
+
+    def _rows_per_day(self, table: Table, number: int) -> tuple[Column, Column]:
+        if (table, number) not in self._days:
+            columns = self._connection.cursor().execute(
+                f"SELECT day, count(*) AS rows FROM {DATABASE}.{table.value} WHERE account = ? GROUP BY day", [number]
+            )
+            found = columns.fetchnumpy()
+            self._days[table, number] = found["day"], found["rows"]
+        return self._days[table, number]
 
     def _lexicon(self, cursor: duckdb.DuckDBPyConnection, number: int, dimension: str) -> Lexicon | None:
         name = DIMENSIONS[dimension].lexicon_name
@@ -130,6 +147,22 @@ class DuckDBSnapshot:
             self._numbers[account_id] = number
             accounts[account_id] = Account(account_id, time_zone, currency, _day(first), _day(last), version)
         return accounts
+
+
+def _cut_groups(scan: Scan, columns: Mapping[str, Column], lexicon_of: Callable[[str], Lexicon | None]) -> ScanResult:
+    """The groups that the engine made, taken apart by grouping."""
+    dimensions = dimensions_of(scan.groupings)
+    ids = columns[GROUPING_COLUMN]
+    result: dict[tuple[str, ...], Groups] = {}
+    for grouping in scan.groupings:
+        rows = np.flatnonzero(ids == grouping_id(grouping, dimensions))
+        keys = {name: Keys(_plain(columns[name])[rows], lexicon_of(name)) for name in grouping}
+        sums = {
+            window: {metric: _plain(columns[sum_column(metric, index)])[rows] for metric in scan.metrics}
+            for index, window in enumerate(scan.windows)
+        }
+        result[grouping] = Groups(keys, sums)
+    return result
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

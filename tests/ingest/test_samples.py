@@ -106,7 +106,7 @@ def test_the_shop_is_what_a_recount_finds(shop):
     )
     not_pages = {f"/{part}" for part in parts.split()}
     not_pages_either = ("/basket/alert/", "/basket/cities", "/basket/deliveryMethods", "/basket/provinces")
-    file_endings = set("png jpg gif ico css js json txt woff woff2".split())
+    file_endings = {"png", "jpg", "gif", "ico", "css", "js", "json", "txt", "woff", "woff2"}
     frames = ("/amp-helper-frame.html", "/amp-permission-dialog.html")
     bots = Bots()
     times = defaultdict(list)
