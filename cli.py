@@ -9,6 +9,7 @@ import asyncio
 import errno
 import ipaddress
 import os
+import signal
 import socket
 import sys
 import uuid
@@ -23,11 +24,13 @@ import orjson
 import typer
 import uvicorn
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
+from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from .app import WAREHOUSE_VARIABLE, create_app
+from .app import WAREHOUSE_VARIABLE, create_app, create_app_from_environment
 from .catalog.errors import BadRequest, StatsError
 from .ingest.demo import load_demo
 from .ingest.importing import import_log
@@ -45,7 +48,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-messages = Console(stderr=True, highlight=False)
+messages = Console(stderr=True, highlight=False, emoji=False)
 
 P = ParamSpec("P")
 
@@ -76,14 +79,10 @@ def refusals_told(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except StatsError as error:
-            messages.print(f"[red]fanin:[/red] {_escaped(error.message)}", soft_wrap=True)
+            messages.print(f"[red]fanin:[/red] {escape(error.message)}", soft_wrap=True)
             raise typer.Exit(2) from None
 
     return told
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 # --- serve --------------------------------------------------------------------------------------------------------
@@ -106,25 +105,42 @@ def serve(
     listening = _listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     accounts = ", ".join(store.snapshot().accounts) or "none yet"
-    messages.print(f"fanin serves [bold]{_escaped(accounts)}[/bold] on {address}", soft_wrap=True)
-    messages.print(f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   open: no keys asked for")
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    messages.print(f"fanin serves [bold]{escape(accounts)}[/bold] on {address}", soft_wrap=True)
+    messages.print(
+        f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   open: no keys asked for", soft_wrap=True
+    )
     if workers == 1:
-        server = uvicorn.Server(uvicorn.Config(create_app(Engine(store)), log_level="warning", lifespan="on"))
-        server.run(sockets=[listening])
+        _serve_alone(Engine(store), listening)
     else:
         store.close()
         _serve_with_workers(warehouse, listening, workers)
+
+
+def _serve_alone(engine: Engine, listening: socket.socket) -> None:
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
+    uvicorn.Server(uvicorn.Config(create_app(engine), log_level="warning", lifespan="on")).run(sockets=[listening])
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    """To be asked to stop is no failure."""
+    raise SystemExit(0)
 
 
 def _serve_with_workers(warehouse: str, listening: socket.socket, workers: int) -> None:
     """Each process opens the warehouse for itself; all of them accept on one socket."""
     os.environ[WAREHOUSE_VARIABLE] = warehouse
     config = uvicorn.Config(
-        "fanin.app:create_app_from_environment", factory=True, workers=workers, log_level="warning", lifespan="on"
+        "fanin.cli:create_worker_app", factory=True, workers=workers, log_level="warning", lifespan="on"
     )
-    server = uvicorn.Server(config)
-    Multiprocess(config, target=server.run, sockets=[listening]).run()
+    Multiprocess(config, sockets=[listening]).run()
+
+
+def create_worker_app() -> Starlette:
+    """What each of several workers serves."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    return create_app_from_environment()
 
 
 def _refuse_open_doors(host: str, insecure: bool) -> None:
@@ -177,14 +193,16 @@ def import_files(
         str | None, typer.Option(envvar="FANIN_TIMEZONE", help="The zone the account's days fall in.")
     ] = None,
     currency: Annotated[str | None, typer.Option(envvar="FANIN_CURRENCY", help="The account's currency.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", envvar="FANIN_JSON", help="Print the summary as JSON on stdout.")
+    ] = False,
 ) -> None:
     """Load web-server logs into an account, whole or not at all."""
     rules = _overridden(read_site_rules(goals) if goals else SiteRules(), site, timezone, currency)
     with _progress("Reading") as report:
-        summary = import_log(files, account, file_of(warehouse), rules, report)
+        summary = _spelled(import_log(files, account, file_of(warehouse), rules, report))
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        _print_json(summary)
     else:
         _print_summary(summary, account)
 
@@ -222,9 +240,23 @@ class _progress:  # reads as a verb where it is used
         self._bar.stop()
 
 
+def _spelled(summary: ImportSummary) -> ImportSummary:
+    """File names as text that can be printed: on disk they may be any bytes."""
+
+    def name(text: str) -> str:
+        return os.fsencode(text).decode(errors="replace")
+
+    return replace(
+        summary,
+        files_read=tuple(map(name, summary.files_read)),
+        files_already_there=tuple(map(name, summary.files_already_there)),
+        damaged_lines=tuple(replace(line, file=name(line.file)) for line in summary.damaged_lines),
+    )
+
+
 def _print_summary(summary: ImportSummary, account: str) -> None:
     for name in summary.files_already_there:
-        messages.print(f"{_escaped(name)} is in account {account} already; nothing changed", soft_wrap=True)
+        messages.print(f"{escape(name)} is in account {account} already; nothing changed", soft_wrap=True)
     if not summary.files_read:
         return
     table = Table("What", "Count", title=f"Into account {account}", title_justify="left")
@@ -234,14 +266,14 @@ def _print_summary(summary: ImportSummary, account: str) -> None:
         table.add_row(f"  {line_class.value.replace('_', ' ')}", f"{count:,}")
     table.add_row("sessions", f"{summary.sessions:,}")
     for name, count in summary.goals.items():
-        table.add_row(f"  {_escaped(name)}", f"{count:,}")
+        table.add_row(f"  {escape(name)}", f"{count:,}")
     messages.print(table)
     if summary.first and summary.last:
         messages.print(f"from {summary.first:%Y-%m-%d %H:%M} to {summary.last:%Y-%m-%d %H:%M} UTC")
     if summary.bad_amounts:
         messages.print(f"{summary.bad_amounts:,} amounts could not be read and count as 0")
     for line in summary.damaged_lines:
-        messages.print(f"damaged: {_escaped(line.file)} line {line.number}: {_escaped(line.excerpt)}", soft_wrap=True)
+        messages.print(f"damaged: {escape(line.file)} line {line.number}: {escape(line.excerpt)}", soft_wrap=True)
 
 
 @cli.command("demo-data")
@@ -265,14 +297,14 @@ def demo_data(
 @refusals_told
 def accounts(
     warehouse: WarehouseOption = DEFAULT_ADDRESS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", envvar="FANIN_JSON", help="Print JSON.")] = False,
 ) -> None:
     """What accounts there are, in which zone and currency, over which days."""
     store = open_warehouse(warehouse)
     found = list(store.snapshot().accounts.values())
     store.close()
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        _print_json(found)
         return
     table = Table("Account", "Time zone", "Currency", "First day", "Last day")
     for account in found:
@@ -300,7 +332,7 @@ def batch(request: RequestArgument, warehouse: WarehouseOption = DEFAULT_ADDRESS
     plan = _read(request)
     if isinstance(plan, PlanRefused):
         for problem in plan.detail:
-            messages.print(f"[red]{_escaped(problem.field)}[/red]: {_escaped(problem.message)}", soft_wrap=True)
+            messages.print(f"[red]{escape(problem.field)}[/red]: {escape(problem.message)}", soft_wrap=True)
         raise typer.Exit(2)
     run = _with_engine(warehouse, lambda engine: run_batch(plan, engine, str(uuid.uuid4())))
     _print_json(run.answer)
@@ -344,5 +376,6 @@ def _with_engine(warehouse: str, work: Callable[[Engine], Any]) -> Any:
 
 
 def _print_json(answer: Any) -> None:
-    sys.stdout.buffer.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    sys.stdout.buffer.write(orjson.dumps(answer, option=options))
     sys.stdout.buffer.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .filters import MAX_FILTERS, MAX_VALUE_LENGTH, MAX_VALUES
 from .periods import MAX_DAYS
 from .query import MAX_SEARCH_LENGTH
 
@@ -13,4 +14,7 @@ LIMITS: dict[str, tuple[int, str]] = {
     "max_batch_queries": (MAX_BATCH_QUERIES, "queries in one batch"),
     "max_body_bytes": (MAX_BODY_BYTES, "bytes of a request body"),
     "max_search_length": (MAX_SEARCH_LENGTH, "characters of a search"),
+    "max_filters": (MAX_FILTERS, "conditions of one question"),
+    "max_filter_values": (MAX_VALUES, "values of one condition"),
+    "max_filter_value_length": (MAX_VALUE_LENGTH, "characters of one value"),
 }

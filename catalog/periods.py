@@ -165,10 +165,13 @@ def comparison_window(window: Window, compare: Compare, period: Period | None = 
     """The window that ``window`` is compared with, or None.
 
     ``previous`` of a calendar period is the same days of the unit before, of explicit dates the equal length
-    immediately before; ``yoy`` is the same dates a year back.  Contract §2.3, §6.10.
+    immediately before; ``yoy`` is the same dates a year back.  Contract §2.3, §6.10.  Raises ``BadRequest`` where the
+    calendar has no such days.
     """
     if compare is Compare.NONE:
         return None
-    if compare is Compare.YOY:
-        return _year_back(window)
-    return period.previous(window) if period else _same_length_before(window)
+    earlier = _year_back if compare is Compare.YOY else period.previous if period else _same_length_before
+    try:
+        return earlier(window)
+    except (OverflowError, ValueError):  # the calendar begins with year 1
+        raise BadRequest(f"start_date {window.start} has no {compare.value} window before it") from None

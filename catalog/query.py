@@ -15,7 +15,7 @@ from .accounts import Account
 from .dimensions import Table
 from .endpoints import ENDPOINTS, INCLUDES, UTM, Endpoint, Shape
 from .errors import InvalidQuery, NotFound, Problem, suggestion
-from .filters import Filter
+from .filters import Filter, check_number
 from .metrics import METRICS, sums_needed
 from .periods import DEFAULT_PERIOD, Compare, Window, comparison_window, custom_window, parse_period
 
@@ -60,7 +60,8 @@ def make_scope(
 ) -> Scope:
     """Resolve the dates in the account's own zone.  ``period`` wins over dates; neither is 30 days.  Contract §2.2.
 
-    Raises ``BadRequest`` for an unknown period, half a range, a reversed one or one of more than 730 days.
+    Raises ``BadRequest`` for an unknown period, half a range, a reversed one or one of more than 730 days, and for too
+    many filters.
     """
     shortcut = None
     if period is not None or (start_date is None and end_date is None):
@@ -68,7 +69,7 @@ def make_scope(
         window = shortcut.window(account.today(now))
     else:
         window = custom_window(start_date, end_date)
-    return Scope(account.id, window, comparison_window(window, compare, shortcut), tuple(filters))
+    return Scope(account.id, window, comparison_window(window, compare, shortcut), check_number(tuple(filters)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class StatsQuery:
 
     def _problems(self) -> Iterator[Problem]:
         endpoint = self.endpoint
+        yield from (Problem(name, f"{self.report} does not take {name}", "extra_forbidden") for name in self._untaken())
         if endpoint.page_size is not None:
             size = endpoint.page_size
             if not 1 <= self.page_size <= size.maximum:
@@ -116,6 +118,21 @@ class StatsQuery:
             )
         if len(self.search) > MAX_SEARCH_LENGTH:
             yield Problem("search", f"search is longer than {MAX_SEARCH_LENGTH} characters", "string_too_long")
+        if endpoint.include:
+            yield from (_no_column(word) for word in self.include if word not in _INCLUDABLE)
+
+    def _untaken(self) -> Iterator[str]:
+        """What was asked for and this report has not.  Rather refused than ignored (Contract §1.0.4)."""
+        endpoint, size = self.endpoint, self.endpoint.page_size
+        given = {
+            "page": (self.page != 1, size is not None and size.parameter == "page_size"),
+            "page_size": (self.page_size != 0, size is not None),
+            "sort_order": (self.sort_order is not SortOrder.DESC, bool(endpoint.sort)),
+            "search": (bool(self.search), endpoint.search),
+            "granularity": (self.granularity is not Granularity.AUTO, endpoint.granularity),
+            "include": (bool(self.include), endpoint.include),
+        }
+        yield from (name for name, (asked, taken) in given.items() if asked and not taken)
 
 
 def ask(
@@ -139,23 +156,31 @@ def ask(
     endpoint = ENDPOINTS.get(report)
     if endpoint is None:
         raise NotFound(f"Unknown report: {report[:60]}{suggestion(report, ENDPOINTS)}")
-    return StatsQuery(
-        scope=scope if endpoint.compare is not None else replace(scope, comparison=None),
-        report=report,
-        page=1 if page is None else page,
-        page_size=_page_size(endpoint, page_size),
-        sort_by=endpoint.default_sort if sort_by is None else sort_by,
-        sort_order=sort_order or SortOrder.DESC,
-        search=(search or "").lower(),
-        granularity=_step(granularity, scope.window) if endpoint.granularity else Granularity.AUTO,
-        include=_included_dimensions(include, include_utm),
-    )
+    words = tuple(dict.fromkeys(include))
+    problems = [_no_column(word) for word in words if word not in INCLUDES]
+    try:
+        query = StatsQuery(
+            scope=scope if endpoint.compare is not None else replace(scope, comparison=None),
+            report=report,
+            page=1 if page is None else page,
+            page_size=_page_size(endpoint, page_size),
+            sort_by=endpoint.default_sort if sort_by is None else sort_by,
+            sort_order=sort_order or SortOrder.DESC,
+            search=(search or "").lower(),
+            granularity=_step(granularity, scope.window) if endpoint.granularity else granularity,
+            include=_included_dimensions(words, include_utm),
+        )
+    except InvalidQuery as error:
+        raise InvalidQuery.of(*error.detail, *problems) from None
+    if problems:
+        raise InvalidQuery.of(*problems)
+    return query
 
 
 def _page_size(endpoint: Endpoint, page_size: int | None) -> int:
-    if endpoint.page_size is None:
-        return 0
-    return endpoint.page_size.default if page_size is None else page_size
+    if page_size is not None:
+        return page_size
+    return 0 if endpoint.page_size is None else endpoint.page_size.default
 
 
 def _step(granularity: Granularity, window: Window) -> Granularity:
@@ -164,19 +189,17 @@ def _step(granularity: Granularity, window: Window) -> Granularity:
     return Granularity.HOURLY if window.days == 1 else Granularity.DAILY
 
 
-def _included_dimensions(include: Iterable[str], include_utm: bool) -> tuple[str, ...]:
-    words = tuple(include)
-    unknown = [word for word in words if word not in INCLUDES]
-    if unknown:
-        raise InvalidQuery.of(
-            Problem(
-                "include",
-                f"'{unknown[0][:40]}' cannot be included{suggestion(unknown[0], INCLUDES)}; accepted: {', '.join(INCLUDES)}",
-                "enum",
-            )
-        )
+def _included_dimensions(words: tuple[str, ...], include_utm: bool) -> tuple[str, ...]:
     utm = UTM if include_utm else ()
     return utm + tuple(dimension for word, dimension in INCLUDES.items() if word in words)
+
+
+_INCLUDABLE = {*UTM, *INCLUDES.values()}
+
+
+def _no_column(word: str) -> Problem:
+    near = suggestion(word, INCLUDES)
+    return Problem("include", f"'{word[:40]}' cannot be included{near}; accepted: {', '.join(INCLUDES)}", "enum")
 
 
 def _out_of_range(field: str, value: int, low: int, high: int) -> Problem:

@@ -403,12 +403,12 @@ class _MonthNames:
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
-        self._hour = -1
+        self._quarter = -1
         self._name = ""
 
     def of(self, at: int) -> str:
-        if at // 3600 != self._hour:
-            self._hour = at // 3600
+        if at // 900 != self._quarter:  # zones differ by quarters of an hour at the finest
+            self._quarter = at // 900
             self._name = datetime.fromtimestamp(at, self._zone).strftime("%Y-%m")
         return self._name
 

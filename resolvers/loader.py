@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,14 @@ from aiodataloader import DataLoader
 
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
-from ..warehouse.store import Groups, Scan, ScanResult, Snapshot
+from ..warehouse.store import Scan, ScanResult, Snapshot
 from .answers import Answer, cut
 from .gate import ScanGate
 from .planner import SharedKey, covers, fuse, shared_keys
 
 log = logging.getLogger(__name__)
+
+Started = tuple[Scan, "asyncio.Task[ScanResult]"]
 
 
 @dataclass(slots=True)
@@ -50,7 +52,7 @@ class StatsLoader:
         self._slots = asyncio.Semaphore(max_scans)
         self._loader: DataLoader[StatsQuery, Answer] = DataLoader(self._answer_all)
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
-        self._scans: defaultdict[SharedKey, list[tuple[Scan, asyncio.Task[ScanResult]]]] = defaultdict(list)
+        self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
@@ -80,46 +82,46 @@ class StatsLoader:
     async def _answer_all(self, queries: Sequence[StatsQuery]) -> list[Any]:
         """One answer or one exception per question, in order; never raises, or the waiters would hang."""
         self.sharing.distinct += len(queries)
-        self._start_scans(queries)
-        results = await asyncio.gather(*(self._answer(query) for query in queries), return_exceptions=True)
+        started = self._start_scans(queries)
+        results = await asyncio.gather(*(self._answer(query, started) for query in queries), return_exceptions=True)
         return [self._masked(result) for result in results]
 
-    def _start_scans(self, queries: Sequence[StatsQuery]) -> None:
+    def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
+        """For each key the scan that answers all of its questions: one that runs already, or a new one."""
         by_key: defaultdict[SharedKey, list[StatsQuery]] = defaultdict(list)
         for query in queries:
             for key in shared_keys(query):
                 by_key[key].append(query)
-        for key, asking in by_key.items():
-            if self._covering(key, fuse(key, asking)) is None:
-                self._start(key, fuse(key, [*asking, *self._expected[key]]))
+        return {
+            key: self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, [*asking, *self._expected[key]]))
+            for key, asking in by_key.items()
+        }
 
-    async def _answer(self, query: StatsQuery) -> Answer:
-        parts: dict[str, Groups] = {}
-        results = {key.table: await self._result(key, query) for key in shared_keys(query)}
-        for name, grouping in groupings(query).items():
-            parts[name] = results[grouping.table][grouping.dimensions]
-        return cut(query, parts)
+    async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
+        results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
+        wanted = groupings(query)
+        return cut(query, {name: results[part.table][part.dimensions] for name, part in wanted.items()})
 
-    async def _result(self, key: SharedKey, query: StatsQuery) -> ScanResult:
+    async def _result(self, key: SharedKey, query: StatsQuery, started: Started) -> ScanResult:
         """What a scan says about this question.  When a shared one fails, the question is asked alone.  Rule 3.4."""
-        alone = fuse(key, [query])
-        scan, task = self._covering(key, alone) or self._start(key, alone)
+        scan, task = started
         try:
             return await task
         except StatsError:
+            alone = fuse(key, [query])
             if scan == alone:
                 raise
             return await self._start(key, alone)[1]
 
-    def _covering(self, key: SharedKey, wanted: Scan) -> tuple[Scan, asyncio.Task[ScanResult]] | None:
-        """A scan of this request, running or done, that tells what is wanted."""
+    def _covering(self, key: SharedKey, wanted: Scan) -> Started | None:
+        """A scan of this request, running or done, that tells what is wanted.  What has failed is asked anew."""
         for scan, task in self._scans[key]:
             failed = task.done() and (task.cancelled() or task.exception() is not None)
             if not failed and covers(scan, wanted):
                 return scan, task
         return None
 
-    def _start(self, key: SharedKey, scan: Scan) -> tuple[Scan, asyncio.Task[ScanResult]]:
+    def _start(self, key: SharedKey, scan: Scan) -> Started:
         started = scan, asyncio.create_task(self._run(scan))
         self._scans[key].append(started)
         return started

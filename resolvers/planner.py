@@ -36,22 +36,26 @@ def shared_keys(query: StatsQuery) -> tuple[SharedKey, ...]:
 
 def fuse(key: SharedKey, queries: Iterable[StatsQuery]) -> Scan:
     """The one scan that answers all of ``queries``, each of which has this key."""
-    windows = {key.window: None}
+    comparisons: set[Window] = set()
     wanted: set[tuple[str, ...]] = set()
+    compared: set[tuple[str, ...]] = set()
     metrics: set[str] = set()
     for query in queries:
-        if query.scope.comparison is not None:
-            windows[query.scope.comparison] = None
-        wanted |= {grouping.dimensions for grouping in groupings(query).values() if grouping.table is key.table}
+        own = {grouping.dimensions for grouping in groupings(query).values() if grouping.table is key.table}
+        wanted |= own
         metrics |= set(summed_metrics(query, key.table))
-    comparisons = sorted(windows.keys() - {key.window}, key=lambda window: (window.start, window.end))
+        if query.scope.comparison is not None:
+            comparisons.add(query.scope.comparison)
+            compared |= own
+    earlier = sorted(comparisons - {key.window}, key=lambda window: (window.start, window.end))
     return Scan(
         table=key.table,
         account=key.account,
-        windows=(key.window, *comparisons),
+        windows=(key.window, *earlier),
         filters=key.filters,
         groupings=tuple(sorted(wanted)),
         metrics=tuple(name for name in METRICS if name in metrics),
+        compared=tuple(sorted(compared)),
     )
 
 
@@ -59,6 +63,6 @@ def covers(scan: Scan, other: Scan) -> bool:
     """Whether everything ``other`` would tell can be read off ``scan``, which has the same key."""
     return (
         set(other.windows) <= set(scan.windows)
-        and set(other.groupings) <= set(scan.groupings)
+        and all(set(other.groupings_of(window)) <= set(scan.groupings_of(window)) for window in other.windows)
         and set(other.metrics) <= set(scan.metrics)
     )

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from ..catalog.accounts import Account, check_account_id
 from ..catalog.endpoints import ENDPOINTS_BY_PATH, INCLUDES, Endpoint
-from ..catalog.errors import BadRequest, InvalidQuery, NotFound, Problem, suggestion
+from ..catalog.errors import BadRequest, InvalidQuery, NotFound, Problem, StatsError, suggestion
 from ..catalog.filters import Filter, make_filter, parse_country, parse_filters
-from ..catalog.periods import Compare
-from ..catalog.query import Granularity, SortOrder, StatsQuery, ask, make_scope
+from ..catalog.periods import Compare, Window, parse_period
+from ..catalog.query import Granularity, Scope, SortOrder, StatsQuery, ask, make_scope
 from ..schema.context import RequestContext
 from .spelled_params import spell_params
 
@@ -25,7 +26,8 @@ from .spelled_params import spell_params
 class Reading:
     """What has been read of one query so far."""
 
-    account_id: str | None = None
+    given: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # by its first name: as spelled, texts
+    account_id: str = ""
     dates: dict[str, Any] = field(default_factory=dict)  # period, start_date, end_date
     compare: Compare | None = None
     standard: list[Filter] = field(default_factory=list)  # of the standard parameters
@@ -63,34 +65,72 @@ def endpoint_at(path: str) -> Endpoint:
 def read_query(endpoint: Endpoint, params: Mapping[str, Any], context: RequestContext) -> RestQuery:
     """Read the parameters of one query.
 
-    Raises ``InvalidQuery`` with every problem by parameter name, ``BadRequest`` for dates, periods, comparisons and
-    filters (Contract §2.2-2.4), ``AccountNotFound``.
+    Raises ``InvalidQuery`` with every problem by parameter name; ``BadRequest`` when nothing is wrong but dates, periods,
+    comparisons and filters (Contract §2.2-2.4); ``AccountNotFound`` when nothing is wrong but that.
     """
     reading = Reading()
     problems: list[Problem] = []
-    for name, texts in spell_params(params).items():
+    for name, value in params.items():
         try:
-            _read_one(reading, endpoint, name, texts)
-        except InvalidQuery as error:
-            problems += error.detail
-    if reading.account_id is None and not any(problem.field == "account_id" for problem in problems):
-        problems.append(Problem("account_id", "account_id is required", "missing"))
+            _read_one(reading, endpoint, name, value)
+        except (InvalidQuery, BadRequest) as fault:
+            problems += _problems_of(fault, name)
+    problems += _joint_problems(reading, endpoint, context, wrong={problem.field for problem in problems})
     if problems:
-        raise InvalidQuery.of(*problems)
+        raise _told_together(problems)
     return _resolve(endpoint, reading, context)
 
 
+def _joint_problems(reading: Reading, endpoint: Endpoint, context: RequestContext, wrong: set[str]) -> list[Problem]:
+    """What only shows once all has been read: no account, dates that do not go together, values the report has not."""
+    problems: list[Problem] = []
+    scope = Scope("", Window(date.min, date.min))
+    if not reading.account_id and wrong.isdisjoint(("account_id", "site_id")):
+        problems.append(Problem("account_id", "account_id is required", "missing"))
+    if wrong.isdisjoint(_DATES):
+        try:
+            scope = make_scope(Account(""), context.now, **reading.dates, compare=_compare_of(endpoint, reading))
+        except BadRequest as fault:
+            problems += _problems_of(fault, next(iter(reading.dates), "period"))
+    try:
+        ask(scope, endpoint.name, **reading.report)
+    except InvalidQuery as fault:
+        problems += fault.detail
+    return problems
+
+
+_DATES = ("period", "start_date", "end_date", "date_from", "date_to")
+_BAD_REQUEST = "bad_request"  # the type of problems that alone are a 400
+
+
+def _problems_of(fault: InvalidQuery | BadRequest, name: str) -> tuple[Problem, ...]:
+    return fault.detail if isinstance(fault, InvalidQuery) else (Problem(name, fault.message, _BAD_REQUEST),)
+
+
+def _told_together(problems: list[Problem]) -> StatsError:
+    if any(problem.type != _BAD_REQUEST for problem in problems):
+        return InvalidQuery.of(*problems)
+    return BadRequest("; also: ".join(problem.message for problem in problems))
+
+
+def _compare_of(endpoint: Endpoint, reading: Reading) -> Compare:
+    return reading.compare or endpoint.compare or Compare.NONE
+
+
 def _resolve(endpoint: Endpoint, reading: Reading, context: RequestContext) -> RestQuery:
-    compare = reading.compare or endpoint.compare or Compare.NONE
+    compare = _compare_of(endpoint, reading)
     named = {condition.field for condition in reading.explicit}
     filters = (*reading.explicit, *(given for given in reading.standard if given.field not in named))
-    account = context.account(str(reading.account_id))
+    account = context.account(reading.account_id)
     scope = make_scope(account, context.now, **reading.dates, compare=compare, filters=filters)
     stats = ask(scope, endpoint.name, **reading.report)
     return RestQuery(stats, reading.dates, compare, filters, reading.include_totals)
 
 
-def _read_one(reading: Reading, endpoint: Endpoint, name: str, texts: tuple[str, ...]) -> None:
+def _read_one(reading: Reading, endpoint: Endpoint, name: str, value: Any) -> None:
+    texts = spell_params({name: value}).get(name, ())
+    if not texts:
+        return
     parameter = PARAMETERS.get(name)
     if parameter is None:
         near = suggestion(name, parameters_of(endpoint))
@@ -99,7 +139,15 @@ def _read_one(reading: Reading, endpoint: Endpoint, name: str, texts: tuple[str,
         raise _refusal(name, f"{endpoint.path} does not take '{name}'", "extra_forbidden")
     if len(texts) > 1 and not parameter.repeatable:
         raise _refusal(name, f"{name} was given {len(texts)} times and takes one value", "too_many")
-    parameter.read(reading, texts if parameter.repeatable else texts[0])
+    other, others = reading.given.setdefault(parameter.same_as or name, (name, texts))
+    if others != texts:
+        raise BadRequest(f"{other} and {name} name the same thing and differ: {_listed(others)} and {_listed(texts)}")
+    if other == name:
+        parameter.read(reading, texts if parameter.repeatable else texts[0])
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    return ", ".join(f"'{text[:64]}'" for text in texts[:3])
 
 
 def _refusal(name: str, message: str, kind: str) -> InvalidQuery:
@@ -109,22 +157,26 @@ def _refusal(name: str, message: str, kind: str) -> InvalidQuery:
 # --- readers of one parameter each --------------------------------------------------------------------------------
 
 
-def _account(reading: Reading, text: str) -> None:
-    if reading.account_id not in (None, text):
-        raise BadRequest(f"account_id and site_id name different accounts: '{reading.account_id}' and '{text[:64]}'")
-    reading.account_id = text
+def _account(name: str) -> Callable[[Reading, str], None]:
+    def read(reading: Reading, text: str) -> None:
+        try:
+            reading.account_id = check_account_id(text)
+        except InvalidQuery as error:
+            raise _refusal(name, error.message, "value_error") from None
+
+    return read
 
 
 def _period(reading: Reading, text: str) -> None:
-    reading.dates["period"] = text
+    reading.dates["period"] = parse_period(text).name
 
 
-def _date(name: str) -> Callable[[Reading, str], None]:
+def _date(name: str, argument: str) -> Callable[[Reading, str], None]:
     def read(reading: Reading, text: str) -> None:
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             raise _refusal(name, f"{name}: '{text[:40]}' is no date; write YYYY-MM-DD", "date_parsing")
         try:
-            reading.dates[name] = date.fromisoformat(text)
+            reading.dates[argument] = date.fromisoformat(text)
         except ValueError:
             raise _refusal(name, f"{name}: there is no day {text}", "date_parsing") from None
 
@@ -168,7 +220,7 @@ def _path_filter(reading: Reading, text: str) -> None:
 
 def _whole_number(name: str, argument: str) -> Callable[[Reading, str], None]:
     def read(reading: Reading, text: str) -> None:
-        if not re.fullmatch(r"[+-]?\d{1,18}", text.strip()):
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
             raise _refusal(name, f"{name} must be a whole number, got '{text[:40]}'", "int_parsing")
         reading.report[argument] = int(text)
 
@@ -234,18 +286,19 @@ class Parameter:
     read: Callable[[Reading, Any], None]
     taken_by: Callable[[Endpoint], bool] = _every
     repeatable: bool = False
+    same_as: str = ""  # the parameter this one is another name of
 
 
 PARAMETERS: dict[str, Parameter] = {
     parameter.name: parameter
     for parameter in (
-        Parameter("account_id", "the account; required", _account),
-        Parameter("site_id", "the same as account_id", _account),
+        Parameter("account_id", "the account; required", _account("account_id")),
+        Parameter("site_id", "the same as account_id", _account("site_id"), same_as="account_id"),
         Parameter("period", "a word such as 30d; wins over dates; default 30d", _period),
-        Parameter("start_date", "first day, YYYY-MM-DD, in the account's zone", _date("start_date")),
-        Parameter("end_date", "last day, included", _date("end_date")),
-        Parameter("date_from", "the same as start_date", _date("start_date")),
-        Parameter("date_to", "the same as end_date", _date("end_date")),
+        Parameter("start_date", "first day, YYYY-MM-DD, in the account's zone", _date("start_date", "start_date")),
+        Parameter("end_date", "last day, included", _date("end_date", "end_date")),
+        Parameter("date_from", "the same as start_date", _date("date_from", "start_date"), same_as="start_date"),
+        Parameter("date_to", "the same as end_date", _date("date_to", "end_date"), same_as="end_date"),
         Parameter(
             "compare", "previous, yoy, true (previous) or none", _compare, lambda endpoint: endpoint.compare is not None
         ),
@@ -256,7 +309,13 @@ PARAMETERS: dict[str, Parameter] = {
             for name in ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "browser", "os")
         ),
         Parameter("device", "desktop, mobile or tablet", _dimension("device", "device_type"), repeatable=True),
-        Parameter("device_type", "the same as device", _dimension("device_type", "device_type"), repeatable=True),
+        Parameter(
+            "device_type",
+            "the same as device",
+            _dimension("device_type", "device_type"),
+            repeatable=True,
+            same_as="device",
+        ),
         Parameter("channel_group", "only this channel", _dimension("channel_group", "channel"), repeatable=True),
         Parameter(
             "content_grouping",

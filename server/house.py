@@ -72,4 +72,4 @@ async def told_http_error(request: Request, error: Exception) -> Response:
 async def told_internal_error(request: Request, error: Exception) -> Response:
     """Our fault: logged whole, told without its inside."""
     log.error("request %s failed", getattr(request.state, "request_id", "-"), exc_info=error)
-    return error_response(request, InternalError("Internal error"))
+    return error_response(request, InternalError("Internal error"), SAFE_HEADERS)

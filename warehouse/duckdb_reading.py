@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -22,24 +23,25 @@ import numpy as np
 from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
-from .grouping import group_rows
-from .layout import SCHEMA_VERSION
+from .grouping import group_rows, merge_groups
+from .layout import NO_EXTENSIONS, SCHEMA_VERSION
 from .statements import (
     DATABASE,
-    GROUPING_COLUMN,
     build_rows_statement,
     build_statement,
     day_number,
     dimensions_of,
-    grouping_id,
-    sum_column,
 )
-from .store import Column, Groups, Keys, Lexicon, Scan, ScanResult
+from .store import Column, Lexicon, Scan, ScanResult
 
 log = logging.getLogger(__name__)
 
 # The interpreter lock is taken several times per statement, so more threads than cores only wait for each other.
 SCAN_THREADS = max(2, os.cpu_count() or 2)
+
+INTERRUPT_AGAIN_S = 0.05
+
+UNREADABLE = "The warehouse cannot be read now; try again"
 
 # Up to so many rows of a window are grouped here rather than by the engine (README, Decisions).
 ROWS_IN_MEMORY = 100_000
@@ -61,8 +63,16 @@ class DuckDBWarehouse:
         except WarehouseUnavailable:
             return self._snapshot  # removed under a running server: what is open still answers
         if identity != self._identity:
-            self._snapshot, self._identity = DuckDBSnapshot(self._path, self._threads), identity
+            self._snapshot, self._identity = self._reopened(), identity
         return self._snapshot
+
+    def _reopened(self) -> DuckDBSnapshot:
+        """Where the file lies is for whoever started the server to know, and not for callers."""
+        try:
+            return DuckDBSnapshot(self._path, self._threads)
+        except WarehouseUnavailable as error:
+            log.error("the warehouse was replaced by something else: %s", error)
+            raise WarehouseUnavailable(UNREADABLE) from None
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -74,11 +84,11 @@ class DuckDBSnapshot:
 
     def __init__(self, path: Path, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
-        self._connection = _attach(path)
-        self._numbers: dict[str, int] = {}
+        self._connection, accounts = _attach(path)
+        self._numbers = {account.id: number for number, account in accounts}
         self._lexicons: dict[tuple[int, str], Lexicon] = {}
         self._days: dict[tuple[Table, int], tuple[Column, Column]] = {}
-        self.accounts: Mapping[str, Account] = MappingProxyType(self._read_accounts())
+        self.accounts: Mapping[str, Account] = MappingProxyType({account.id: account for _, account in accounts})
 
     async def scan(self, scan: Scan) -> ScanResult:
         cursor = self._connection.cursor()
@@ -86,7 +96,7 @@ class DuckDBSnapshot:
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
-            _interrupt(running, cursor)
+            _interrupt(running, cursor, asyncio.get_running_loop())
             raise
 
     def close(self) -> None:
@@ -104,10 +114,10 @@ class DuckDBSnapshot:
             raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
         except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
             log.error("warehouse cannot be read: %s", error)
-            raise WarehouseUnavailable("The warehouse cannot be read now; try again") from None
+            raise WarehouseUnavailable(UNREADABLE) from None
         finally:
             cursor.close()
-        return (group_rows if in_memory else _cut_groups)(scan, columns, lexicons.__getitem__)
+        return (group_rows if in_memory else merge_groups)(scan, columns, lexicons.__getitem__)
 
     def _rows_at_most(self, scan: Scan, number: int) -> int:
         """How many rows the windows hold before any filter, told from the rows per day."""
@@ -138,32 +148,6 @@ class DuckDBSnapshot:
             self._lexicons[number, name] = Lexicon([value for (value,) in rows])
         return self._lexicons[number, name]
 
-    def _read_accounts(self) -> dict[str, Account]:
-        accounts: dict[str, Account] = {}
-        for number, account_id, *rest in self._connection.execute(
-            "SELECT account, id, time_zone, currency, first_day, last_day, data_version FROM accounts ORDER BY id"
-        ).fetchall():
-            time_zone, currency, first, last, version = rest
-            self._numbers[account_id] = number
-            accounts[account_id] = Account(account_id, time_zone, currency, _day(first), _day(last), version)
-        return accounts
-
-
-def _cut_groups(scan: Scan, columns: Mapping[str, Column], lexicon_of: Callable[[str], Lexicon | None]) -> ScanResult:
-    """The groups that the engine made, taken apart by grouping."""
-    dimensions = dimensions_of(scan.groupings)
-    ids = columns[GROUPING_COLUMN]
-    result: dict[tuple[str, ...], Groups] = {}
-    for grouping in scan.groupings:
-        rows = np.flatnonzero(ids == grouping_id(grouping, dimensions))
-        keys = {name: Keys(_plain(columns[name])[rows], lexicon_of(name)) for name in grouping}
-        sums = {
-            window: {metric: _plain(columns[sum_column(metric, index)])[rows] for metric in scan.metrics}
-            for index, window in enumerate(scan.windows)
-        }
-        result[grouping] = Groups(keys, sums)
-    return result
-
 
 def _identity(path: Path) -> tuple[int, int, int]:
     """What tells one published file from the next."""
@@ -176,43 +160,57 @@ def _identity(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _attach(path: Path) -> duckdb.DuckDBPyConnection:
-    """An empty in-memory database with the file attached: connecting to the path itself would hand back the instance
-    that is already open in this process, and with it the file of before the import."""
-    connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
+def _attach(path: Path) -> tuple[duckdb.DuckDBPyConnection, list[tuple[int, Account]]]:
+    """An empty in-memory database with the file attached, and the file's accounts with their numbers.
+
+    Connecting to the path itself would hand back the instance that is already open in this process, and with it the
+    file of before the import.
+    """
+    connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1, **NO_EXTENSIONS})
     try:
-        _try_attach(connection, path)
+        return connection, _try_attach(connection, path)
     except WarehouseUnavailable:
         connection.close()
         raise
-    return connection
 
 
-def _try_attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    quoted = str(path).replace("'", "''")
+def _try_attach(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[int, Account]]:
+    quoted = str(path.absolute()).replace("'", "''")
     try:
-        connection.execute(f"ATTACH '{quoted}' AS {DATABASE} (READ_ONLY)")
+        connection.execute(f"ATTACH '{quoted}' AS {DATABASE} (READ_ONLY, TYPE duckdb)")
         connection.execute(f"USE {DATABASE}")
         connection.execute("SET enable_external_access = false")
         (version,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
+        if version != SCHEMA_VERSION:
+            raise WarehouseUnavailable(
+                f"{path} is a warehouse of layout {version}; this fanin reads layout {SCHEMA_VERSION}"
+            )
+        return _read_accounts(connection)
     except duckdb.Error as error:
         log.info("cannot attach %s: %s", path, error)
         raise WarehouseUnavailable(f"{path} is not a fanin warehouse, or cannot be read") from None
-    if version != SCHEMA_VERSION:
-        raise WarehouseUnavailable(
-            f"{path} is a warehouse of layout {version}; this fanin reads layout {SCHEMA_VERSION}"
-        )
 
 
-def _interrupt(running: Future[Any], cursor: duckdb.DuckDBPyConnection) -> None:
-    """Stop a statement whose answer no one waits for; one that has not started never will."""
-    if not running.cancel() and not running.done():
+def _read_accounts(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, Account]]:
+    rows = connection.execute(
+        "SELECT account, id, time_zone, currency, first_day, last_day, data_version FROM accounts ORDER BY id"
+    ).fetchall()
+    return [
+        (number, Account(account_id, time_zone, currency, _day(first), _day(last), version))
+        for number, account_id, time_zone, currency, first, last, version in rows
+    ]
+
+
+def _interrupt(running: Future[Any], cursor: duckdb.DuckDBPyConnection, loop: asyncio.AbstractEventLoop) -> None:
+    """Stop a statement whose answer no one waits for; one that has not started never will.
+
+    Said again until it has ended: a statement that is only just starting overlooks it.
+    """
+    if running.cancel() or running.done():
+        return
+    with suppress(duckdb.Error):  # the cursor may be closed in this very moment
         cursor.interrupt()
-
-
-def _plain(column: Any) -> Column:
-    """A column without its mask: what is masked belongs to other groupings, or is the sum of nothing, which is 0."""
-    return np.ma.filled(column, 0)
+    loop.call_later(INTERRUPT_AGAIN_S, _interrupt, running, cursor, loop)
 
 
 def _day(number: int | None) -> date | None:

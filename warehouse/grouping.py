@@ -1,6 +1,6 @@
-"""Grouping the fetched rows of a scan in memory: every grouping and window of it, by counting into bins.
+"""Grouping in memory: the fetched rows of a scan, and the groups of several windows into one.
 
-Sums are counted in doubles, which are exact for whole numbers below 2^53: ninety trillion in cents.
+Both count into bins.  Sums are counted in doubles, which are exact for whole numbers below 2^53: ninety trillion in cents.
 """
 
 from __future__ import annotations
@@ -11,25 +11,83 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..catalog.periods import Window
-from .statements import DAY_COLUMN, day_number, sum_column
+from .statements import (
+    DAY_COLUMN,
+    GROUPING_COLUMN,
+    WINDOW_COLUMN,
+    day_number,
+    dimensions_of,
+    grouping_id,
+    sum_column,
+)
 from .store import Column, Groups, Keys, Lexicon, Scan, ScanResult
+
+LexiconOf = Callable[[str], Lexicon | None]
 
 # Codes are counted directly while there are not many more of them than rows; beyond, they are made dense by sorting.
 _SPARE_BINS = 4
 
 
-def group_rows(scan: Scan, columns: Mapping[str, Column], lexicon_of: Callable[[str], Lexicon | None]) -> ScanResult:
-    """The groups of every grouping, as the engine would have made them.  ``columns`` are those of the rows statement."""
+def group_rows(scan: Scan, columns: Mapping[str, Column], lexicon_of: LexiconOf) -> ScanResult:
+    """The groups of a scan out of what its rows statement fetched."""
     days = columns[DAY_COLUMN]
-    windows = {window: _rows_in(window, days) for window in scan.windows}
-    added = {metric: columns[sum_column(metric, 0)] for metric in scan.metrics}
+    inside = {window: _rows_in(window, days) for window in scan.windows}
+    added = {metric: columns[sum_column(metric)] for metric in scan.metrics}
+    return {
+        grouping: _grouped(
+            {name: columns[name] for name in grouping},
+            {window: inside[window] for window in scan.windows_of(grouping)},
+            added,
+            lexicon_of,
+        )
+        for grouping in scan.groupings
+    }
+
+
+def merge_groups(scan: Scan, columns: Mapping[str, Column], lexicon_of: LexiconOf) -> ScanResult:
+    """The groups of a scan out of what its grouping statement told, those of several windows side by side."""
+    places, ids = columns[WINDOW_COLUMN], columns[GROUPING_COLUMN]
+    plain = {name: _plain(columns[name]) for name in dimensions_of(scan.groupings)}
+    plain |= {metric: _plain(columns[sum_column(metric)]) for metric in scan.metrics}
     result: dict[tuple[str, ...], Groups] = {}
     for grouping in scan.groupings:
-        bins = _bins([columns[name] for name in grouping], len(days))
-        keys = {name: Keys(columns[name][bins.examples], lexicon_of(name)) for name in grouping}
-        sums = {window: _sums(bins, rows, added) for window, rows in windows.items()}
-        result[grouping] = Groups(keys, sums)
+        rows = {window: _branch_rows(scan, window, grouping, places, ids) for window in scan.windows_of(grouping)}
+        taken = np.concatenate(list(rows.values()))
+        windows = _numbered(rows)
+        keys = {name: plain[name][taken] for name in grouping}
+        added = {metric: plain[metric][taken] for metric in scan.metrics}
+        result[grouping] = _grouped(keys, windows, added, lexicon_of)
     return result
+
+
+def _branch_rows(scan: Scan, window: Window, grouping: tuple[str, ...], places: Column, ids: Column) -> Column:
+    number = grouping_id(grouping, dimensions_of(scan.groupings_of(window)))
+    return np.flatnonzero((places == scan.windows.index(window)) & (ids == number))
+
+
+def _numbered(rows: Mapping[Window, Column]) -> dict[Window, Column | None]:
+    """Where each window's rows stand once all are put one after another; None stands for all of them."""
+    if len(rows) == 1:
+        return dict.fromkeys(rows)
+    ends = np.cumsum([len(found) for found in rows.values()])
+    return {window: np.arange(end - len(found), end) for (window, found), end in zip(rows.items(), ends, strict=True)}
+
+
+def _plain(column: Column) -> Column:
+    """A column without its mask: what is masked belongs to other groupings, or is the sum of nothing, which is 0."""
+    return np.ma.filled(column, 0)
+
+
+def _grouped(
+    codes: Mapping[str, Column],
+    windows: Mapping[Window, Column | None],
+    added: Mapping[str, Column],
+    lexicon_of: LexiconOf,
+) -> Groups:
+    rows = len(next(iter(added.values())))
+    bins = _bins(list(codes.values()), rows)
+    keys = {name: Keys(column[bins.examples], lexicon_of(name)) for name, column in codes.items()}
+    return Groups(keys, {window: _sums(bins, inside, added) for window, inside in windows.items()})
 
 
 @dataclass(frozen=True, slots=True)

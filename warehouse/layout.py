@@ -9,6 +9,10 @@ from ..catalog.dimensions import DIMENSIONS, Table
 
 SCHEMA_VERSION = 1
 
+# The engine's settings for every connection: left to itself it would fetch an extension over the network when it is
+# shown a file of another program, SQLite's for one.
+NO_EXTENSIONS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
 # The dimensions of a session, which its page views and goals carry too, so that every filter works on every table.
 SESSION_DIMENSIONS = (
     "utm_source",

@@ -19,6 +19,7 @@ from ..catalog.periods import Window
 from .store import Scan
 
 GROUPING_COLUMN = "grouping_id"
+WINDOW_COLUMN = "window_place"
 DAY_COLUMN = "row_day"
 DATABASE = "warehouse"  # the name under which the reader attaches the file
 _EPOCH = date(1970, 1, 1)
@@ -38,19 +39,20 @@ def day_number(day: date) -> int:
 
 
 def build_statement(scan: Scan, account_number: int) -> Statement:
-    """The statement of a scan: one row per group, marked with the grouping it belongs to."""
+    """The statement that groups: a row per group, marked with its window's place and the grouping it belongs to."""
     shapes = tuple(_filter_shape(condition) for condition in scan.filters)
-    text = _text(scan.table, len(scan.windows), shapes, scan.groupings, scan.metrics)
-    return Statement(
-        text, [*_window_parameters(scan.windows, account_number), *_filter_parameters(scan, account_number)]
-    )
+    branches = tuple(scan.groupings_of(window) for window in scan.windows)
+    parameters: list[Any] = []
+    for window in scan.windows:
+        parameters += [account_number, *_bounds(window), *_filter_parameters(scan, account_number)]
+    return Statement(_text(scan.table, shapes, branches, scan.metrics), parameters)
 
 
 def build_rows_statement(scan: Scan, account_number: int) -> Statement:
     """The statement that fetches every row of a scan: its day, the dimensions' codes, and what it adds to each metric."""
     shapes = tuple(_filter_shape(condition) for condition in scan.filters)
     text = _rows_text(scan.table, len(scan.windows), shapes, scan.groupings, scan.metrics)
-    bounds = _window_bounds(scan.windows)
+    bounds = [bound for window in scan.windows for bound in _bounds(window)]
     return Statement(text, [account_number, *bounds, *_filter_parameters(scan, account_number)])
 
 
@@ -65,8 +67,9 @@ def grouping_id(grouping: tuple[str, ...], dimensions: tuple[str, ...]) -> int:
     return sum(1 << place for place, name in enumerate(reversed(dimensions)) if name not in grouping)
 
 
-def sum_column(metric: str, window_index: int) -> str:
-    return f"{metric}_{window_index}"
+def sum_column(metric: str) -> str:
+    """The name of a sum's column; the table may have a column of the metric's own name."""
+    return f"{metric}_sum"
 
 
 _FilterShape = tuple[str, Match, bool, int, bool]
@@ -78,16 +81,8 @@ def _filter_shape(condition: Filter) -> _FilterShape:
     return condition.field, condition.match, condition.negated, len(condition.values), ignore_case
 
 
-def _window_parameters(windows: tuple[Window, ...], account_number: int) -> Iterator[int]:
-    bounds = _window_bounds(windows)
-    if len(windows) > 1:
-        yield from bounds  # once to mark the rows of each window …
-    yield account_number
-    yield from bounds  # … and once to read no others
-
-
-def _window_bounds(windows: tuple[Window, ...]) -> list[int]:
-    return [day_number(day) for window in windows for day in (window.start, window.end)]
+def _bounds(window: Window) -> tuple[int, int]:
+    return day_number(window.start), day_number(window.end)
 
 
 def _filter_parameters(scan: Scan, account_number: int) -> Iterator[Any]:
@@ -101,20 +96,36 @@ def _filter_parameters(scan: Scan, account_number: int) -> Iterator[Any]:
 @lru_cache(maxsize=512)
 def _text(
     table: Table,
-    windows: int,
     filters: tuple[_FilterShape, ...],
+    branches: tuple[tuple[tuple[str, ...], ...], ...],
+    metrics: tuple[str, ...],
+) -> str:
+    """One branch per window, each with the groupings of its own: nothing is summed that no one asked for."""
+    all_dimensions = dimensions_of(grouping for groupings in branches for grouping in groupings)
+    return "\nUNION ALL\n".join(
+        _branch(table, filters, place, groupings, all_dimensions, metrics) for place, groupings in enumerate(branches)
+    )
+
+
+def _branch(
+    table: Table,
+    filters: tuple[_FilterShape, ...],
+    place: int,
     groupings: tuple[tuple[str, ...], ...],
+    all_dimensions: tuple[str, ...],
     metrics: tuple[str, ...],
 ) -> str:
     dimensions = dimensions_of(groupings)
+    grouping = f"grouping({', '.join(dimensions)})" if dimensions else "0"
+    marks = [f"{place} AS {WINDOW_COLUMN}", f"{grouping} AS {GROUPING_COLUMN}"]
+    keys = [name if name in dimensions else f"NULL AS {name}" for name in all_dimensions]
+    sums = [_sum(metric, table) for metric in metrics]
     sets = ", ".join(f"({', '.join(grouping)})" for grouping in groupings)
-    head = [f"grouping({', '.join(dimensions)}) AS {GROUPING_COLUMN}" if dimensions else f"0 AS {GROUPING_COLUMN}"]
-    sums = [_sum(metric, table, index, windows) for index in range(windows) for metric in metrics]
     return (
-        f"SELECT {', '.join([*head, *dimensions, *sums])}\n"
-        f"FROM (\n  SELECT {', '.join(_inner_columns(table, windows, dimensions, metrics))}\n"
+        f"SELECT {', '.join([*marks, *keys, *sums])}\n"
+        f"FROM (\n  SELECT {', '.join(_inner_columns(table, dimensions, metrics))}\n"
         f"  FROM {DATABASE}.{table.value}\n"
-        f"  WHERE {_conditions(table, windows, filters)}\n)\n"
+        f"  WHERE {_conditions(table, 1, filters)}\n)\n"
         f"GROUP BY GROUPING SETS ({sets})"
     )
 
@@ -129,7 +140,7 @@ def _rows_text(
 ) -> str:
     columns = [f"{DIMENSIONS[name].column(table)} AS {name}" for name in dimensions_of(groupings)]
     aggregates = [(metric, METRICS[metric].aggregates[table]) for metric in metrics]
-    added = [f"CAST({aggregate.per_row} AS DOUBLE) AS {sum_column(metric, 0)}" for metric, aggregate in aggregates]
+    added = [f"CAST({aggregate.per_row} AS DOUBLE) AS {sum_column(metric)}" for metric, aggregate in aggregates]
     return (
         f"SELECT day AS {DAY_COLUMN}, {', '.join([*columns, *added])}\n"
         f"FROM {DATABASE}.{table.value}\n"
@@ -137,27 +148,23 @@ def _rows_text(
     )
 
 
-def _sum(metric: str, table: Table, window_index: int, windows: int) -> str:
+def _sum(metric: str, table: Table) -> str:
     aggregate = METRICS[metric].aggregates[table]
-    conditions = [aggregate.where] if aggregate.where else []
-    if windows > 1:
-        conditions.append(f"in_window_{window_index}")
-    where = f" FILTER (WHERE {' AND '.join(conditions)})" if conditions else ""
-    return f"CAST({aggregate.total}{where} AS BIGINT) AS {sum_column(metric, window_index)}"
+    where = f" FILTER (WHERE {aggregate.where})" if aggregate.where else ""
+    return f"CAST({aggregate.total}{where} AS BIGINT) AS {sum_column(metric)}"
 
 
-def _inner_columns(table: Table, windows: int, dimensions: tuple[str, ...], metrics: tuple[str, ...]) -> Iterator[str]:
+def _inner_columns(table: Table, dimensions: tuple[str, ...], metrics: tuple[str, ...]) -> Iterator[str]:
     for name in dimensions:
         column = DIMENSIONS[name].column(table)
         yield column if column == name else f"{column} AS {name}"
-    taken = set(dimensions)
+    aggregates = [METRICS[metric].aggregates[table] for metric in metrics]
     for column in MEASURES[table]:
-        aggregates = [METRICS[metric].aggregates[table] for metric in metrics]
         used = any(column in aggregate.adds or column in aggregate.where for aggregate in aggregates)
-        if used and column not in taken:
+        if used and column not in dimensions:
             yield column
-    if windows > 1:
-        yield from (f"day BETWEEN ? AND ? AS in_window_{index}" for index in range(windows))
+    if not dimensions and all(aggregate.adds == "1" and not aggregate.where for aggregate in aggregates):
+        yield "account"  # counting rows takes a column to select
 
 
 def _conditions(table: Table, windows: int, filters: tuple[_FilterShape, ...]) -> str:

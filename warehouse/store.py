@@ -21,9 +21,10 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One statement to one fact table: several groupings of the same rows, summed once per window.
+    """One statement to one fact table: several groupings of the rows that pass every filter, summed once per window.
 
-    The rows are those of any of the windows that pass every filter; each sum counts the rows of its own window only.
+    The first window is the one asked about.  The others are there to be compared with, by the ``compared`` groupings
+    (None: by all); each sum counts the rows of its own window only.
     """
 
     table: Table
@@ -32,6 +33,15 @@ class Scan:
     filters: tuple[Filter, ...]
     groupings: tuple[tuple[str, ...], ...]  # each a tuple of dimension names
     metrics: tuple[str, ...]  # additive ones
+    compared: tuple[tuple[str, ...], ...] | None = None
+
+    def groupings_of(self, window: Window) -> tuple[tuple[str, ...], ...]:
+        """The groupings that are summed for one of the windows."""
+        return self.groupings if window == self.windows[0] or self.compared is None else self.compared
+
+    def windows_of(self, grouping: tuple[str, ...]) -> tuple[Window, ...]:
+        """The windows that one grouping is summed for."""
+        return tuple(window for window in self.windows if grouping in self.groupings_of(window))
 
 
 class Lexicon:

@@ -6,6 +6,8 @@ the warehouse is large; that is the price of one file that any number of process
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import re
 import shutil
@@ -13,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
@@ -23,7 +25,9 @@ from ..catalog.accounts import check_account_id
 from ..catalog.dimensions import Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
 from .facts import GoalKind, Session
-from .layout import FACTS, SCHEMA_VERSION, SESSION_DIMENSIONS, create_statements, lexicon_of
+from .layout import FACTS, NO_EXTENSIONS, SCHEMA_VERSION, SESSION_DIMENSIONS, create_statements, lexicon_of
+
+log = logging.getLogger(__name__)
 
 _BATCH = 100_000  # sessions held as Python values before they become columns
 
@@ -36,82 +40,126 @@ class WarehouseBusy(WarehouseUnavailable):
 def writing(path: Path) -> Iterator[Writer]:
     """Change the warehouse at ``path``, made on first use.  All of it is published at the end, nothing on an exception.
 
-    Raises ``WarehouseBusy`` while another import runs, ``WarehouseUnavailable`` when the file is no warehouse.
+    Raises ``WarehouseBusy`` while another import runs, ``WarehouseUnavailable`` when the file is no warehouse or cannot
+    be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".next")
-    _claim(draft)
-    if path.exists():
-        shutil.copyfile(path, draft)
-    connection = _open(draft, path)
-    try:
-        writer = Writer(connection)
-        yield writer
-        if writer.changed:
-            writer.finish()
-            connection.execute("CHECKPOINT")
-    except BaseException:
-        connection.close()
-        _remove(draft)
-        raise
-    connection.close()
-    if writer.changed:
-        _publish(draft, path)
-    else:
-        _remove(draft)
+    path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+    with _claimed(path):
+        draft = path.with_name(path.name + ".next")
+        try:
+            connection = _open(draft, path)
+            try:
+                writer = Writer(connection)
+                with _engine_failures_told(path):
+                    yield writer
+                    if writer.changed:
+                        writer.finish()
+                        connection.execute("CHECKPOINT")
+            finally:
+                connection.close()
+            if writer.changed:
+                _publish(draft, path)
+        finally:
+            _remove(draft)
 
 
-def _claim(draft: Path) -> None:
-    """Remove the draft of an import that died.  One that lives holds the file's lock, and is left alone."""
-    if not draft.exists():
-        return
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """Hold the warehouse's lock file, which the system lets go of whatever ends the process.
+
+    It is removed by its holder; whoever locked it in the very moment before finds another one, or none, under the name.
+    """
+    lock = path.with_name(path.name + ".lock")
+    with _disk_failures_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _locked(lock)
     try:
-        duckdb.connect(str(draft)).close()
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        file.close()
+
+
+def _locked(lock: Path) -> IO[bytes]:
+    while True:
+        file = lock.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _has_name(file, lock):
+                return file
+        except BlockingIOError:
+            file.close()
             raise WarehouseBusy("Another import is writing this warehouse; wait for it to end") from None
-    except duckdb.Error:
-        pass  # a torn copy
-    _remove(draft)
+        file.close()
+
+
+def _has_name(file: IO[bytes], name: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), name.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _open(draft: Path, path: Path) -> duckdb.DuckDBPyConnection:
-    try:
-        connection = duckdb.connect(str(draft))
-    except duckdb.Error:
+    """The draft, a copy of what is there; one that an import left behind when it died is thrown away."""
+    with _disk_failures_told(path):
         _remove(draft)
+        if path.exists():
+            shutil.copyfile(path, draft)
+            shutil.copymode(path, draft)
+    try:
+        connection = duckdb.connect(str(draft), config=dict(NO_EXTENSIONS))
+    except duckdb.Error as error:
+        log.info("cannot open %s: %s", path, error)
         raise WarehouseUnavailable(f"{path} is not a fanin warehouse, or cannot be read") from None
     try:
         _check_layout(connection, path)
-    except WarehouseUnavailable:
+    except BaseException:
         connection.close()
-        _remove(draft)
         raise
     return connection
 
 
 def _check_layout(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if not tables and not path.exists():
+    if not path.exists():
         for statement in create_statements():
             connection.execute(statement)
-    elif "fanin_meta" not in tables:
-        raise WarehouseUnavailable(f"{path} is a database of another program, not a fanin warehouse")
-    (version,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
+    try:
+        (version,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
+    except duckdb.Error:
+        raise WarehouseUnavailable(f"{path} is a database of another program, not a fanin warehouse") from None
     if version != SCHEMA_VERSION:
         raise WarehouseUnavailable(f"{path} is a warehouse of layout {version}; this fanin writes {SCHEMA_VERSION}")
 
 
 def _publish(draft: Path, path: Path) -> None:
     """Make the draft durable, then let it take the warehouse's name in one step."""
-    with draft.open("rb+") as file:
-        os.fsync(file.fileno())
-    draft.replace(path)
+    with _disk_failures_told(path):
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
 
 
 def _remove(draft: Path) -> None:
     for leftover in (draft, draft.with_name(draft.name + ".wal")):
         leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk_failures_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WarehouseUnavailable(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
+def _engine_failures_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+        log.error("cannot write %s: %s", path, error)
+        raise WarehouseUnavailable(f"{path} cannot be written: the disk or the memory may be full") from None
 
 
 class Writer:
@@ -164,7 +212,8 @@ class Writer:
             if added % _BATCH == 0:
                 self._append(columns)
         self._append(columns)
-        self._connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?)", [number, digest, source_name, added])
+        told = source_name.encode(errors="replace").decode()  # a file's name may be any bytes
+        self._connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?)", [number, digest, told, added])
         self._connection.execute("UPDATE accounts SET data_version = data_version + 1 WHERE account = ?", [number])
         return added
 

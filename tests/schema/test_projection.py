@@ -1,0 +1,180 @@
+"""The executor's fast path gives what the ordinary path gives, for any selection."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strawberry.schema.config import StrawberryConfig
+
+from fanin.schema.projection import ProjectingExecutor
+from fanin.schema.schema import FaninSchema, Query, schema
+from fanin.schema.schema import _value_of as value_of
+from fanin.tests.facts import bought, engine_over, reached, visit, write
+
+ordinary = FaninSchema(Query, config=StrawberryConfig(default_resolver=value_of))
+
+STATS = schema._schema.type_map["Stats"]
+
+
+@pytest.fixture(scope="module")
+def warehouse_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("facts") / "w.duckdb"
+    write(
+        path,
+        "acme",
+        [
+            visit("2026-03-10T10:00", "/", "/a=Shop", country="ES", goals=[bought(1234), reached("cart")]),
+            visit("2026-02-10T10:00", "/a=Shop", utm_source="google", utm_medium="cpc", country="US"),
+            visit("2026-03-11T10:00", "/", utm_source="google", utm_medium="cpc", device_type="mobile"),
+        ],
+    )
+    return path
+
+
+def named_type(kind: Any) -> Any:
+    while isinstance(kind, (GraphQLNonNull, GraphQLList)):
+        kind = kind.of_type
+    return kind
+
+
+@st.composite
+def selections(draw: st.DrawFn, kind: Any, depth: int = 0) -> str:
+    """A random selection on an object type: aliases, repetition, switches, fragments, ``__typename``."""
+    names = draw(st.lists(st.sampled_from([*kind.fields, "__typename"]), min_size=1, max_size=6))
+    parts: list[str] = []
+    for place, name in enumerate(names):
+        alias = draw(st.sampled_from(["", f"f{depth}_{place}: "]))
+        switch = draw(st.sampled_from(["", "", "", " @include(if: $yes)", " @skip(if: $yes)", " @include(if: $no)"]))
+        inner = "" if name == "__typename" else _inner(draw, kind.fields[name].type, depth)
+        field = f"{alias}{name}{switch}{inner}"
+        parts.append(field if draw(st.integers(0, 5)) else f"... on {kind.name} {{ {field} }}")
+    return " ".join(["__typename", *parts])
+
+
+def _inner(draw: st.DrawFn, kind: Any, depth: int) -> str:
+    named = named_type(kind)
+    return f" {{ {draw(selections(named, depth + 1))} }}" if isinstance(named, GraphQLObjectType) else ""
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> str:
+    assert isinstance(STATS, GraphQLObjectType)
+    body = draw(selections(STATS))
+    compare = draw(st.sampled_from(["", ", compare: PREVIOUS"]))
+    return (
+        f'query ($yes: Boolean = true, $no: Boolean = false) {{ stats(accountId: "acme", period: "30d"{compare}) '
+        f"{{ {body} w: window {{ days @include(if: $yes) endDate @skip(if: $no) }} }} }}"
+    )
+
+
+def execute(which: strawberry.Schema, document: str, path: Path) -> Any:
+    async def asked() -> Any:
+        with engine_over(path) as (engine, _):
+            async with engine.request() as context:
+                result = await which.execute(document, context_value=context)
+                return result.data, [error.formatted for error in result.errors or ()]
+
+    return asyncio.run(asked())
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    derandomize=True,
+)
+@given(document=documents())
+def test_any_selection_gives_the_same_on_both_paths(warehouse_file: Path, document: str) -> None:
+    assert execute(schema, document, warehouse_file) == execute(ordinary, document, warehouse_file)
+
+
+def test_the_order_of_keys_is_the_order_of_the_selection(warehouse_file: Path) -> None:
+    document = '{ stats(accountId: "acme") { sources { rows { revenue utmSource b: entrances } total } } }'
+
+    data, errors = execute(schema, document, warehouse_file)
+
+    assert errors == []
+    assert list(data["stats"]["sources"]["rows"][0]) == ["revenue", "utmSource", "b"]
+
+
+# --- what is unusual falls back -----------------------------------------------------------------------------------
+
+
+@strawberry.type
+class Thing:
+    number: int
+    maybe: int | None
+    ratio: float | None
+    word: str | None
+    numbers: list[int | None] | None
+
+
+def odd_schema(executor: type[ProjectingExecutor] | None, value: Any) -> strawberry.Schema:
+    """A schema with one object whose fields hold ``value``."""
+
+    @strawberry.type
+    class Root:
+        @strawberry.field
+        def thing(self) -> Thing | None:
+            return value
+
+    return strawberry.Schema(Root, config=StrawberryConfig(default_resolver=value_of), execution_context_class=executor)
+
+
+USUAL = {"number": 1, "maybe": None, "ratio": 1.5, "word": "x", "numbers": [1, None]}
+
+
+def odd_values() -> Iterator[Any]:
+    yield USUAL
+    yield USUAL | {"number": None}
+    yield USUAL | {"number": 2**31}
+    yield USUAL | {"number": True}
+    yield USUAL | {"number": "7"}
+    yield USUAL | {"maybe": 7.0}
+    yield USUAL | {"ratio": float("nan")}
+    yield USUAL | {"ratio": float("inf")}
+    yield USUAL | {"ratio": 3}
+    yield USUAL | {"word": 5}
+    yield USUAL | {"numbers": [1, "x"]}
+    yield USUAL | {"numbers": 5}
+    yield {"number": 1}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("value", list(odd_values()), ids=str)
+def test_unusual_values_mean_what_they_mean_on_the_ordinary_path(value: Any) -> None:
+    document = "{ thing { number maybe ratio word numbers } }"
+
+    fast = odd_schema(ProjectingExecutor, value).execute_sync(document)
+    slow = odd_schema(None, value).execute_sync(document)
+
+    assert fast.data == slow.data
+    assert [error.formatted for error in fast.errors or ()] == [error.formatted for error in slow.errors or ()]
+
+
+def test_the_fast_path_is_really_taken(warehouse_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails loudly when the executor's inner names move with a new version."""
+    projected: list[str] = []
+    original = ProjectingExecutor._projection
+
+    def watched(self: Any, return_type: Any, details: Any) -> Any:
+        projection = original(self, return_type, details)
+        if projection is not None:
+            projected.append(return_type.name)
+        return projection
+
+    monkeypatch.setattr(ProjectingExecutor, "_projection", watched)
+
+    execute(
+        schema,
+        '{ stats(accountId: "acme") { sources { rows { utmSource } } overview { traffic { revenue } } } }',
+        warehouse_file,
+    )
+
+    assert sorted(projected) == ["Overview", "SourceReport"]
