@@ -116,7 +116,7 @@ class StatsQuery:
                 f"{self.report} cannot be sorted by '{self.sort_by[:40]}'; accepted: {', '.join(endpoint.sort) or 'none'}",
                 "enum",
             )
-        if len(self.search) > MAX_SEARCH_LENGTH:
+        if endpoint.search and len(self.search) > MAX_SEARCH_LENGTH:
             yield Problem("search", f"search is longer than {MAX_SEARCH_LENGTH} characters", "string_too_long")
         if endpoint.include:
             yield from (_no_column(word) for word in self.include if word not in _INCLUDABLE)

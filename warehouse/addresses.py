@@ -19,6 +19,8 @@ def open_warehouse(address: str) -> Warehouse:
 def file_of(address: str) -> Path:
     """The file of a DuckDB address.  Three slashes: relative to the folder one is in; four: absolute; a bare path is
     taken as it is."""
+    if not address.isprintable():  # the engine takes names in UTF-8, and a name of other bytes reads as surrogates
+        raise BadRequest(f"{address!a} is no warehouse address: its name cannot be written in UTF-8")
     scheme, separator, rest = address.partition("://")
     if not separator:
         return Path(address)

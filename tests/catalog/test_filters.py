@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanin.catalog.dimensions import DIMENSIONS
@@ -21,6 +21,8 @@ from fanin.catalog.filters import (
     parse_filters,
 )
 
+UNHURRIED = settings(deadline=None)  # a slow machine is no failure
+
 FIELDS_TEXT = (
     "utm_source, utm_medium, utm_campaign, utm_term, utm_content, country, device_type, browser, os, path, referrer, "
     "channel, content_grouping"
@@ -37,9 +39,7 @@ literal = writable.map(re.escape).filter(lambda text: "," not in text and "|" no
 @st.composite
 def filters(draw: st.DrawFn) -> Filter:
     field, operator = draw(st.sampled_from(FILTER_FIELDS)), draw(st.sampled_from(list(OPERATORS.values())))
-    value = (
-        st.sampled_from(["^a", "b$", r"\d+", "(x|y)".replace("|", "")]) if operator.match is Match.REGEX else writable
-    )
+    value = st.sampled_from(["^a", "b$", r"\d+", "[xy]"]) if operator.match is Match.REGEX else writable
     most = 4 if operator.many else 1
     return make_filter(field, operator.name, draw(st.lists(value, min_size=1, max_size=most)))
 
@@ -134,19 +134,22 @@ def test_addresses_alone_are_compared_to_the_letter():
     assert [field for field in FILTER_FIELDS if not DIMENSIONS[field].ignore_case] == ["path", "referrer"]
 
 
+@UNHURRIED
 @given(st.lists(filters(), max_size=5).map(tuple))
 def test_parsing_what_was_printed_gives_the_same_filters(conditions):
     assert parse_filters(printed(conditions)) == conditions
 
 
+@UNHURRIED
 @given(st.sampled_from(FILTER_FIELDS), st.lists(writable, min_size=1, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_and_repetition_of_list_values_do_not_matter(field, values, random):
-    shuffled = values + [random.choice(values)]
+    shuffled = [*values, random.choice(values)]
     random.shuffle(shuffled)
 
     assert make_filter(field, "in", shuffled) == make_filter(field, "in", values)
 
 
+@UNHURRIED
 @given(st.sampled_from(FILTER_FIELDS), literal)
 def test_an_escaped_text_is_a_pattern_as_it_stands(field, pattern):
     assert make_filter(field, "regex", [pattern]).values == (pattern,)

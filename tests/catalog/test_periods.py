@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanin.catalog.errors import BadRequest
@@ -17,6 +17,8 @@ from fanin.catalog.periods import (
     custom_window,
     parse_period,
 )
+
+UNHURRIED = settings(deadline=None)  # a slow machine is no failure
 
 TODAY = date(2026, 3, 18)  # the Wednesday of the worked example
 
@@ -102,6 +104,7 @@ def test_a_shortcut_names_the_windows_of_the_worked_example(name, length, expect
 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+@UNHURRIED
 @given(today=days)
 def test_wtd_mtd_qtd_and_ytd_are_second_names(alias, name, today):
     assert PERIODS[alias].window(today) == PERIODS[name].window(today)
@@ -109,6 +112,7 @@ def test_wtd_mtd_qtd_and_ytd_are_second_names(alias, name, today):
     assert PERIODS[alias].meaning == f"the same as {name}"
 
 
+@UNHURRIED
 @given(names, days)
 def test_a_shortcut_never_ends_before_it_starts_nor_in_the_future_and_fits_the_limit(name, today):
     found = PERIODS[name].window(today)
@@ -117,6 +121,7 @@ def test_a_shortcut_never_ends_before_it_starts_nor_in_the_future_and_fits_the_l
     assert found.days <= MAX_DAYS
 
 
+@UNHURRIED
 @given(names, days)
 def test_both_comparisons_of_a_shortcut_are_windows_that_lie_before_it(name, today):
     found = PERIODS[name].window(today)
@@ -128,6 +133,7 @@ def test_both_comparisons_of_a_shortcut_are_windows_that_lie_before_it(name, tod
 
 
 @pytest.mark.parametrize(("name", "length"), ROLLING.items())
+@UNHURRIED
 @given(today=days)
 def test_a_rolling_window_has_its_length_and_so_has_the_one_right_before_it(name, length, today):
     found, previous = PERIODS[name].window(today), compared(name, today)
@@ -138,6 +144,7 @@ def test_a_rolling_window_has_its_length_and_so_has_the_one_right_before_it(name
 
 
 @pytest.mark.parametrize("unit", ["week", "month", "quarter", "year"])
+@UNHURRIED
 @given(today=days)
 def test_last_is_the_whole_unit_that_ends_where_this_begins(unit, today):
     this, last = PERIODS[f"this_{unit}"].window(today), PERIODS[f"last_{unit}"].window(today)
@@ -149,6 +156,7 @@ def test_last_is_the_whole_unit_that_ends_where_this_begins(unit, today):
 
 
 @pytest.mark.parametrize("unit", ["week", "month", "quarter", "year"])
+@UNHURRIED
 @given(today=days)
 def test_this_is_compared_from_the_first_day_of_the_unit_before_and_never_beyond_its_end(unit, today):
     this, last = PERIODS[f"this_{unit}"].window(today), PERIODS[f"last_{unit}"].window(today)
@@ -156,10 +164,13 @@ def test_this_is_compared_from_the_first_day_of_the_unit_before_and_never_beyond
 
     assert previous.start == last.start
     assert previous.end <= last.end
-    assert previous.days <= this.days
-    assert this.days - previous.days <= 3
+    if unit == "year":  # the same dates, whatever a leap day between them does to the count
+        assert (previous.end.month, previous.end.day) in [(today.month, today.day), (2, 28)]
+    else:
+        assert previous.days == min(this.days, last.days)
 
 
+@UNHURRIED
 @given(days)
 def test_weeks_start_on_monday_months_quarters_and_years_on_the_first(today):
     starts = {unit: PERIODS[f"this_{unit}"].window(today).start for unit in ("week", "month", "quarter", "year")}
@@ -205,6 +216,7 @@ def test_a_year_before_29_february_is_28_february(today, yoy):
     assert comparison_window(window(today), Compare.YOY) == window(yoy)
 
 
+@UNHURRIED
 @given(days, st.integers(1, MAX_DAYS))
 def test_explicit_dates_are_compared_with_the_equal_length_right_before(start, length):
     explicit = custom_window(start, start + timedelta(days=length - 1))
@@ -214,6 +226,7 @@ def test_explicit_dates_are_compared_with_the_equal_length_right_before(start, l
     assert previous == Window(start - timedelta(days=length), start - timedelta(days=1))
 
 
+@UNHURRIED
 @given(names, days)
 def test_no_comparison_has_no_window(name, today):
     period = PERIODS[name]

@@ -1,0 +1,82 @@
+"""The README is true: its request gives its answer, and its reference is what the tables say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fanin.catalog.endpoints import ENDPOINTS
+from fanin.catalog.errors import ERRORS
+from fanin.cli import cli
+from fanin.rest_compat.reference import reference
+from fanin.tests.facts import client_of, engine_over
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+REFERENCE = re.compile(r"(<!-- reference: made by `make golden` -->\n)(.*?)(<!-- end of reference -->)", re.DOTALL)
+
+
+def block(name: str) -> str:
+    """The fenced block that follows ``<!-- name -->``."""
+    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def posted(path: Path, address: str, body: str) -> Any:
+    async def ask() -> Any:
+        with engine_over(path) as (engine, _):
+            async with client_of(engine) as client:
+                response = await client.post(address, content=body, headers={"content-type": "application/json"})
+                return response.json()
+
+    return asyncio.run(ask())
+
+
+def timeless(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without what no two runs have in common."""
+    results = {name: {**result, "timing_ms": 0} for name, result in answer["results"].items()}
+    meta = {**answer["meta"], "total_timing_ms": 0}
+    return {**answer, "batch_id": "", "timestamp": "", "results": results, "meta": meta}
+
+
+def test_the_readmes_request_gives_the_readmes_answer(sample_warehouse: Path) -> None:
+    request = block("request").split("-d '", 1)[1].rstrip().removesuffix("'")
+
+    answer = posted(sample_warehouse, "/api/v1/batch", request)
+
+    assert timeless(answer) == timeless(json.loads(block("answer")))
+
+
+def test_the_same_in_graphql_gives_its_answer(sample_warehouse: Path) -> None:
+    answer = posted(sample_warehouse, "/graphql", json.dumps({"query": block("graphql")}))
+
+    assert {"data": answer["data"]} == json.loads(block("graphql answer"))
+
+
+def test_the_reference_is_made_from_the_tables() -> None:
+    text = README.read_text(encoding="utf-8")
+    made = REFERENCE.sub(lambda found: f"{found.group(1)}\n{reference()}\n{found.group(3)}", text)
+    if os.environ.get("FANIN_GOLDEN") == "rewrite":
+        README.write_text(made, encoding="utf-8")
+
+    assert README.read_text(encoding="utf-8") == made
+
+
+@pytest.mark.parametrize("word", [*ENDPOINTS, *ERRORS])
+def test_every_report_and_error_is_in_the_readme(word: str) -> None:
+    assert word in README.read_text(encoding="utf-8")
+
+
+def test_every_command_is_in_the_readme() -> None:
+    names = [command.name or getattr(command.callback, "__name__", "") for command in cli.registered_commands]
+
+    missing = [name for name in names if f"fanin {name}" not in README.read_text(encoding="utf-8")]
+
+    assert missing == []
