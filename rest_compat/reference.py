@@ -19,7 +19,10 @@ from .params import PARAMETERS, parameters_of
 def reference() -> str:
     """Markdown, a section per table."""
     sections = (
-        ("Reports", _table(("GraphQL", "REST", "Rows per", "Page size", "Sorted by"), map(_report, ENDPOINTS.values()))),
+        (
+            "Reports",
+            _table(("GraphQL", "REST", "Rows per", "Page size", "Sorted by"), map(_report, ENDPOINTS.values())),
+        ),
         ("Parameters of REST", _table(("Parameter", "Meaning", "Taken by"), map(_parameter, PARAMETERS))),
         (
             "Metrics",
@@ -34,7 +37,8 @@ def reference() -> str:
         (
             "Dimensions",
             _table(
-                ("Dimension", "Meaning"), ((f"`{name}`", DIMENSIONS[name].meaning) for name in (*FILTER_FIELDS, "landing_page"))
+                ("Dimension", "Meaning"),
+                ((f"`{name}`", DIMENSIONS[name].meaning) for name in (*FILTER_FIELDS, "landing_page")),
             ),
         ),
         ("Periods", _table(("Period", "Window"), ((f"`{p.name}`", p.meaning) for p in PERIODS.values()))),

@@ -28,44 +28,18 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 import fanin.server
+from fanin.app import create_app
+from fanin.schema.engine import Engine
+from fanin.schema.schema import schema
 from fanin.server.graphiql import EXAMPLES, graphiql_page, graphiql_routes, static_files, wants_page
 from fanin.tests.browser import Browser, chromium, serving
+from fanin.tests.facts import NOW
+from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 
 FOLDER = Path(fanin.server.__path__[0]) / "static" / "graphiql"
 BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
-STUB = build_schema("""
-enum Compare { PREVIOUS }
-type Query { stats(accountId: ID!, period: String, compare: Compare): Stats! }
-type Window { startDate: String endDate: String days: Int }
-type Traffic {
-  entrances: Int engagedEntrances: Int pageViews: Int microconversions: Int conversions: Int
-  revenue: String bounceRate: Float pagesPerSession: Float
-}
-type Overview { traffic: Traffic }
-type Row {
-  path: String utmSource: String utmMedium: String utmCampaign: String utmTerm: String referrer: String country: String
-  countryName: String browser: String os: String deviceType: String landingPage: String contentGrouping: String
-  channel: String conversionType: String
-  pageViews: Int entrances: Int entrancesPrev: Int conversions: Int count: Int
-  revenue: String avgValue: String bounceRate: Float percentage: Float
-}
-type Report { total: Int rows: [Row!]! }
-type Devices { byDevice: [Row!]! byBrowser: [Row!]! byOs: [Row!]! }
-type Goal { type: String count: Int amount: String }
-type FunnelRow {
-  utmSource: String utmMedium: String utmCampaign: String utmTerm: String entrances: Int pageViews: Int
-  microconversions: [Goal!]! conversions: [Goal!]! revenue: [Goal!]!
-}
-type Funnel { rows: [FunnelRow!]! totals: Traffic }
-type Stats {
-  window: Window comparisonWindow: Window overview: Overview devices: Devices funnel(limit: Int): Funnel
-  pages(pageSize: Int): Report sources(pageSize: Int): Report mediums(pageSize: Int): Report
-  campaigns(pageSize: Int): Report terms(pageSize: Int): Report referrers(pageSize: Int): Report
-  countries(pageSize: Int): Report browsers(pageSize: Int): Report os(pageSize: Int): Report
-  landingPages(pageSize: Int): Report conversions: Report microconversions: Report channels: Report
-}
-""")
+STUB = build_schema(schema.as_str())  # the real schema, answering without a warehouse
 LEAVES: dict[str, Any] = {"Int": 42, "Float": 12.5}
 
 
@@ -297,14 +271,24 @@ def run_example(browser: Browser, base_url: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_graphiql_opens_offline_runs_the_example_and_shows_numbers(browser: Browser) -> None:
-    with serving(app := stub_app()) as base_url:
-        stats = run_example(browser, base_url)["data"]["stats"]
+def test_graphiql_opens_offline_runs_the_example_and_shows_numbers(browser: Browser, sample_warehouse: Path) -> None:
+    app = create_app(Engine(DuckDBWarehouse(sample_warehouse), clock=lambda: NOW))
+    with serving(app) as base_url:
+        answer = run_example(browser, base_url)
 
+    stats = answer["data"]["stats"]
     reports = {name: numbers_in(report) for name, report in stats.items() if not name.lower().endswith("window")}
     assert len(reports) == 16
     assert all(reports.values())
+    assert answer["extensions"]["fanin"]["scans"] == 3
     assert browser.page.title() == "fanin · GraphiQL"
+
+
+@pytest.mark.slow
+def test_the_example_is_asked_with_its_variables_in_the_type_we_prefer(browser: Browser) -> None:
+    with serving(app := stub_app()) as base_url:
+        run_example(browser, base_url)
+
     headers, asked = app.state.asked[-1]
     assert headers["accept"] == "application/graphql-response+json, application/json"
     assert asked["variables"] == {"account": "my-site", "period": "30d"}
