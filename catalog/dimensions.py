@@ -24,6 +24,7 @@ class Dimension:
     lexicon: str | None = ""  # "" stands for the dimension's own name
     columns: Mapping[Table, str] | None = None
     ignore_case: bool = True  # how filters compare its values
+    told_from: str = "value"  # SQL that tells the dimension from the lexicon's ``value``
 
     def column(self, table: Table) -> str:
         """The column that holds this dimension.  KeyError where the table has no such thing."""
@@ -49,6 +50,13 @@ DIMENSIONS: dict[str, Dimension] = {
         Dimension("utm_term", "the keyword or term, empty when there is none"),
         Dimension("utm_content", "the ad or link variant, empty when there is none"),
         Dimension("referrer", "the full referring address, empty for direct visits", ignore_case=False),
+        Dimension(
+            "referrer_domain",
+            "the host of the referring address, without `www.`",
+            "referrer",
+            dict.fromkeys(Table, "referrer"),
+            told_from="lower(regexp_extract(value, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\\.)?([^/:?#]+)', 1))",
+        ),
         Dimension("channel", "the channel group the visit's source and medium fall into"),
         Dimension("country", "ISO 3166-1 alpha-2, or `Unknown`"),
         Dimension("device_type", "`desktop`, `mobile` or `tablet`"),

@@ -27,6 +27,8 @@ class Match(StrEnum):
 
     ONE_OF = "one_of"
     CONTAINS = "contains"
+    STARTS_WITH = "starts_with"
+    ENDS_WITH = "ends_with"
     REGEX = "regex"
 
 
@@ -94,6 +96,11 @@ def make_filter(field: str, op: str, values: Iterable[str], where: str = "filter
         raise BadRequest(
             f"{where}: unknown operator '{op[:40]}'{suggestion(op, OPERATORS)}; accepted: {', '.join(OPERATORS)}"
         )
+    return canonical_filter(field, operator, values, where)
+
+
+def canonical_filter(field: str, operator: Operator, values: Iterable[str], where: str) -> Filter:
+    """The filter in canonical form.  Raises ``BadRequest`` for values the operator cannot take."""
     return Filter(field, operator.match, operator.negated, _canonical_values(field, operator, tuple(values), where))
 
 
@@ -146,7 +153,7 @@ def _check_value(field: str, operator: Operator, value: str, where: str) -> None
         raise BadRequest(f"{where}: a value for {field} holds a null character or half a surrogate pair")
     if operator.match is Match.REGEX:
         _check_pattern(field, value, where)
-    elif operator.match is Match.CONTAINS and not value:
+    elif operator.match is not Match.ONE_OF and not value:
         raise BadRequest(f"{where}: {field}:{operator.name} needs a text to look for")
 
 

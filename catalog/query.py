@@ -18,6 +18,7 @@ from .errors import InvalidQuery, NotFound, Problem, suggestion
 from .filters import Filter, check_number
 from .metrics import METRICS, sums_needed
 from .periods import DEFAULT_PERIOD, Compare, Window, comparison_window, custom_window, parse_period
+from .segments import Segment
 
 MAX_SEARCH_LENGTH = 200
 
@@ -43,9 +44,25 @@ class Scope:
     window: Window
     comparison: Window | None = None
     filters: tuple[Filter, ...] = ()
+    segment: Segment | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "filters", tuple(sorted(set(self.filters))))
+
+    @property
+    def shared(self) -> SharedScope:
+        """What questions must have in common to be answered by one scan.  Rule 3.2."""
+        return SharedScope(self.account, self.window, self.filters, self.segment)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedScope:
+    """A scope less its comparison, which rides along in the scan of whoever asks for it."""
+
+    account: str
+    window: Window
+    filters: tuple[Filter, ...]
+    segment: Segment | None
 
 
 def make_scope(
@@ -57,11 +74,12 @@ def make_scope(
     end_date: date | None = None,
     compare: Compare = Compare.NONE,
     filters: Iterable[Filter] = (),
+    segment: Segment | None = None,
 ) -> Scope:
     """Resolve the dates in the account's own zone.  ``period`` wins over dates; neither is 30 days.  Contract §2.2.
 
     Raises ``BadRequest`` for an unknown period, half a range, a reversed one or one of more than 730 days, and for too
-    many filters.
+    many filters.  What is filtered explicitly is not narrowed by the segment too (Contract §6.13).
     """
     shortcut = None
     if period is not None or (start_date is None and end_date is None):
@@ -69,7 +87,14 @@ def make_scope(
         window = shortcut.window(account.today(now))
     else:
         window = custom_window(start_date, end_date)
-    return Scope(account.id, window, comparison_window(window, compare, shortcut), check_number(tuple(filters)))
+    given = check_number(tuple(filters))
+    return Scope(
+        account.id,
+        window,
+        comparison_window(window, compare, shortcut),
+        given,
+        segment and segment.without(condition.field for condition in given),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,28 +10,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..catalog.dimensions import Table
-from ..catalog.filters import Filter
 from ..catalog.metrics import METRICS
 from ..catalog.periods import Window
-from ..catalog.query import StatsQuery, groupings, summed_metrics
+from ..catalog.query import SharedScope, StatsQuery, groupings, summed_metrics
 from ..warehouse.store import Scan
 
 
 @dataclass(frozen=True, slots=True)
 class SharedKey:
-    """What questions must have in common to be answered by one scan."""
+    """What questions must have in common to be answered by one scan of one table."""
 
-    account: str
-    window: Window
-    filters: tuple[Filter, ...]
+    scope: SharedScope
     table: Table
 
 
 def shared_keys(query: StatsQuery) -> tuple[SharedKey, ...]:
     """One key per fact table that the question reads."""
     tables = dict.fromkeys(grouping.table for grouping in groupings(query).values())
-    scope = query.scope
-    return tuple(SharedKey(scope.account, scope.window, scope.filters, table) for table in tables)
+    return tuple(SharedKey(query.scope.shared, table) for table in tables)
 
 
 def fuse(key: SharedKey, queries: Iterable[StatsQuery]) -> Scan:
@@ -47,12 +43,14 @@ def fuse(key: SharedKey, queries: Iterable[StatsQuery]) -> Scan:
         if query.scope.comparison is not None:
             comparisons.add(query.scope.comparison)
             compared |= own
-    earlier = sorted(comparisons - {key.window}, key=lambda window: (window.start, window.end))
+    scope = key.scope
+    earlier = sorted(comparisons - {scope.window}, key=lambda window: (window.start, window.end))
     return Scan(
         table=key.table,
-        account=key.account,
-        windows=(key.window, *earlier),
-        filters=key.filters,
+        account=scope.account,
+        windows=(scope.window, *earlier),
+        filters=scope.filters,
+        segment=scope.segment,
         groupings=tuple(sorted(wanted)),
         metrics=tuple(name for name in METRICS if name in metrics),
         compared=tuple(sorted(compared)),

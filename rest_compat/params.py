@@ -128,7 +128,7 @@ def _resolve(endpoint: Endpoint, reading: Reading, context: RequestContext) -> R
 
 
 def _read_one(reading: Reading, endpoint: Endpoint, name: str, value: Any) -> None:
-    texts = spell_params({name: value}).get(name, ())
+    texts = spell_params({name: value}).get(name)
     if not texts:
         return
     parameter = PARAMETERS.get(name)
@@ -137,13 +137,14 @@ def _read_one(reading: Reading, endpoint: Endpoint, name: str, value: Any) -> No
         raise _refusal(name[:60], f"unknown parameter '{name[:60]}'{near}", "extra_forbidden")
     if not parameter.taken_by(endpoint):
         raise _refusal(name, f"{endpoint.path} does not take '{name}'", "extra_forbidden")
-    if len(texts) > 1 and not parameter.repeatable:
+    first, *more = texts
+    if more and not parameter.repeatable:
         raise _refusal(name, f"{name} was given {len(texts)} times and takes one value", "too_many")
     other, others = reading.given.setdefault(parameter.same_as or name, (name, texts))
     if others != texts:
         raise BadRequest(f"{other} and {name} name the same thing and differ: {_listed(others)} and {_listed(texts)}")
     if other == name:
-        parameter.read(reading, texts if parameter.repeatable else texts[0])
+        parameter.read(reading, texts if parameter.repeatable else first)
 
 
 def _listed(texts: tuple[str, ...]) -> str:

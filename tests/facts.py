@@ -18,7 +18,7 @@ from fanin.catalog.accounts import Account
 from fanin.schema.engine import Engine
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
-from fanin.warehouse.store import Scan, ScanResult
+from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult
 from fanin.warehouse.writing import writing
 
 NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)  # the Wednesday of the contract's worked example
@@ -62,7 +62,7 @@ def write(
 class CountingSnapshot:
     """The real snapshot, with its scans written down."""
 
-    def __init__(self, inner: DuckDBSnapshot, scans: list[Scan]) -> None:
+    def __init__(self, inner: DuckDBSnapshot, scans: list[Scan | Listing]) -> None:
         self._inner = inner
         self._scans = scans
 
@@ -74,13 +74,17 @@ class CountingSnapshot:
         self._scans.append(scan)
         return await self._inner.scan(scan)
 
+    async def fetch(self, listing: Listing) -> ListingResult:
+        self._scans.append(listing)
+        return await self._inner.fetch(listing)
+
 
 class CountingWarehouse:
     """The real warehouse, with its scans written down in ``scans``."""
 
     def __init__(self, path: Path) -> None:
         self._inner = DuckDBWarehouse(path)
-        self.scans: list[Scan] = []
+        self.scans: list[Scan | Listing] = []
 
     def snapshot(self) -> CountingSnapshot:
         return CountingSnapshot(self._inner.snapshot(), self.scans)

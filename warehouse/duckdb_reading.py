@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
@@ -27,14 +27,18 @@ from .grouping import group_rows, merge_groups
 from .layout import NO_EXTENSIONS, SCHEMA_VERSION
 from .statements import (
     DATABASE,
+    build_listing,
     build_rows_statement,
     build_statement,
     day_number,
     dimensions_of,
 )
-from .store import Column, Lexicon, Scan, ScanResult
+from .store import Column, Keys, Lexicon, Listing, ListingResult, Scan, ScanResult
 
 log = logging.getLogger(__name__)
+
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
 
 # The interpreter lock is taken several times per statement, so more threads than cores only wait for each other.
 SCAN_THREADS = max(2, os.cpu_count() or 2)
@@ -91,8 +95,15 @@ class DuckDBSnapshot:
         self.accounts: Mapping[str, Account] = MappingProxyType({account.id: account for _, account in accounts})
 
     async def scan(self, scan: Scan) -> ScanResult:
+        return await self._on_a_thread(self._read_scan, scan)
+
+    async def fetch(self, listing: Listing) -> ListingResult:
+        return await self._on_a_thread(self._read_listing, listing)
+
+    async def _on_a_thread(self, read: Callable[[duckdb.DuckDBPyConnection, Asked], Told], asked: Asked) -> Told:
+        """Read with a cursor of its own; leaving interrupts the statement."""
         cursor = self._connection.cursor()
-        running = self._threads.submit(self._read, cursor, scan)
+        running: Future[Told] = self._threads.submit(_told_failures, read, cursor, asked)
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
@@ -102,22 +113,22 @@ class DuckDBSnapshot:
     def close(self) -> None:
         self._connection.close()
 
-    def _read(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+    def _read_scan(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
         number = self._numbers[scan.account]
         in_memory = self._rows_at_most(scan, number) <= ROWS_IN_MEMORY
         statement = (build_rows_statement if in_memory else build_statement)(scan, number)
-        try:
-            columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
-            lexicons = {name: self._lexicon(cursor, number, name) for name in dimensions_of(scan.groupings)}
-        except duckdb.InvalidInputException as error:
-            log.info("refused by the engine: %s", str(error).splitlines()[0])
-            raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
-        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
-            log.error("warehouse cannot be read: %s", error)
-            raise WarehouseUnavailable(UNREADABLE) from None
-        finally:
-            cursor.close()
+        columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
+        lexicons = {name: self._lexicon(cursor, number, name) for name in dimensions_of(scan.groupings)}
         return (group_rows if in_memory else merge_groups)(scan, columns, lexicons.__getitem__)
+
+    def _read_listing(self, cursor: duckdb.DuckDBPyConnection, listing: Listing) -> ListingResult:
+        number = self._numbers[listing.account]
+        statement = build_listing(listing, number)
+        columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
+        return {
+            name: Keys(columns[name], self._lexicon(cursor, number, name) if name in DIMENSIONS else None)
+            for name in listing.columns
+        }
 
     def _rows_at_most(self, scan: Scan, number: int) -> int:
         """How many rows the windows hold before any filter, told from the rows per day."""
@@ -199,6 +210,22 @@ def _read_accounts(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, Acc
         (number, Account(account_id, time_zone, currency, _day(first), _day(last), version))
         for number, account_id, time_zone, currency, first, last, version in rows
     ]
+
+
+def _told_failures(
+    read: Callable[[duckdb.DuckDBPyConnection, Asked], Told], cursor: duckdb.DuckDBPyConnection, asked: Asked
+) -> Told:
+    """What was read, or the failure in the vocabulary, without the engine's words."""
+    try:
+        return read(cursor, asked)
+    except duckdb.InvalidInputException as error:
+        log.info("refused by the engine: %s", str(error).splitlines()[0])
+        raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
+    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+        log.error("warehouse cannot be read: %s", error)
+        raise WarehouseUnavailable(UNREADABLE) from None
+    finally:
+        cursor.close()
 
 
 def _interrupt(running: Future[Any], cursor: duckdb.DuckDBPyConnection, loop: asyncio.AbstractEventLoop) -> None:

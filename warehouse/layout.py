@@ -30,11 +30,11 @@ SESSION_DIMENSIONS = (
     "landing_content_grouping",
 )
 
-_WHEN = (("account", "INTEGER"), ("start", "BIGINT"), ("day", "INTEGER"), ("hour", "UTINYINT"))
+_WHEN = (("account", "INTEGER"), ("session", "UINTEGER"), ("start", "BIGINT"), ("day", "INTEGER"), ("hour", "UTINYINT"))
 _SESSION = tuple((name, "UINTEGER") for name in SESSION_DIMENSIONS)
 
 # Column name and type of each fact table, in the order an importer writes them.  ``start`` is the session's first
-# moment in UTC, ``day`` and ``hour`` are local; a session counts wholly, with all that belongs to it, on that day.
+# moment in UTC, ``session`` its number in the account, ``day`` and ``hour`` are local; a session counts wholly, with all that belongs to it, on that day.
 FACTS: dict[Table, tuple[tuple[str, str], ...]] = {
     Table.SESSIONS: (
         *_WHEN,

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.filters import Filter, Match
 from ..catalog.metrics import METRICS
 from ..catalog.periods import Window
-from .store import Scan
+from ..catalog.segments import Segment
+from .store import Listing, Scan
 
 GROUPING_COLUMN = "grouping_id"
 WINDOW_COLUMN = "window_place"
@@ -40,20 +42,35 @@ def day_number(day: date) -> int:
 
 def build_statement(scan: Scan, account_number: int) -> Statement:
     """The statement that groups: a row per group, marked with its window's place and the grouping it belongs to."""
-    shapes = tuple(_filter_shape(condition) for condition in scan.filters)
     branches = tuple(scan.groupings_of(window) for window in scan.windows)
+    text = _text(scan.table, _restriction(scan), branches, scan.metrics)
     parameters: list[Any] = []
     for window in scan.windows:
-        parameters += [account_number, *_bounds(window), *_filter_parameters(scan, account_number)]
-    return Statement(_text(scan.table, shapes, branches, scan.metrics), parameters)
+        parameters += _parameters(scan, account_number, (window,))
+    return Statement(text, parameters)
 
 
 def build_rows_statement(scan: Scan, account_number: int) -> Statement:
     """The statement that fetches every row of a scan: its day, the dimensions' codes, and what it adds to each metric."""
-    shapes = tuple(_filter_shape(condition) for condition in scan.filters)
-    text = _rows_text(scan.table, len(scan.windows), shapes, scan.groupings, scan.metrics)
-    bounds = [bound for window in scan.windows for bound in _bounds(window)]
-    return Statement(text, [account_number, *bounds, *_filter_parameters(scan, account_number)])
+    text = _rows_text(scan.table, len(scan.windows), _restriction(scan), scan.groupings, scan.metrics)
+    return Statement(text, _parameters(scan, account_number, scan.windows))
+
+
+def build_listing(listing: Listing, account_number: int) -> Statement:
+    """The statement of a listing."""
+    columns = [_listed(listing.table, name) for name in listing.columns]
+    text = (
+        f"SELECT {', '.join(columns)}\nFROM {DATABASE}.{listing.table.value}\n"
+        f"WHERE {_conditions(listing.table, 1, _restriction(listing))}"
+    )
+    return Statement(text, _parameters(listing, account_number, (listing.window,)))
+
+
+def _listed(table: Table, name: str) -> str:
+    """A dimension under its name, or a stored column.  ValueError for what is neither."""
+    if name in DIMENSIONS:
+        return f"{DIMENSIONS[name].column(table)} AS {name}"
+    return LISTABLE[LISTABLE.index(name)]
 
 
 def dimensions_of(groupings: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
@@ -75,41 +92,65 @@ def sum_column(metric: str) -> str:
 _FilterShape = tuple[str, Match, bool, int, bool]
 
 
-def _filter_shape(condition: Filter) -> _FilterShape:
-    """What of a filter is in the text: all but its values."""
-    ignore_case = DIMENSIONS[condition.field].ignore_case
-    return condition.field, condition.match, condition.negated, len(condition.values), ignore_case
+@dataclass(frozen=True, slots=True)
+class _Restriction:
+    """What of filters and segment is in the text: all but their values."""
+
+    filters: tuple[_FilterShape, ...]
+    groups: tuple[tuple[_FilterShape, ...], ...] = ()
+    not_groups: tuple[tuple[_FilterShape, ...], ...] = ()
 
 
-def _bounds(window: Window) -> tuple[int, int]:
-    return day_number(window.start), day_number(window.end)
+def _restriction(scan: Scan | Listing) -> _Restriction:
+    segment = scan.segment or Segment()
+    return _Restriction(
+        _shapes(scan.filters),
+        tuple(_shapes(group) for group in segment.groups),
+        tuple(_shapes(group) for group in segment.not_groups),
+    )
 
 
-def _filter_parameters(scan: Scan, account_number: int) -> Iterator[Any]:
-    for condition in scan.filters:
-        yield account_number
-        yield DIMENSIONS[condition.field].lexicon_name
-        fold = condition.match is not Match.REGEX and DIMENSIONS[condition.field].ignore_case
-        yield from (value.lower() if fold else value for value in condition.values)
+def _shapes(conditions: Iterable[Filter]) -> tuple[_FilterShape, ...]:
+    return tuple(
+        (given.field, given.match, given.negated, len(given.values), DIMENSIONS[given.field].ignore_case)
+        for given in conditions
+    )
+
+
+def _parameters(scan: Scan | Listing, account_number: int, windows: Iterable[Window]) -> list[Any]:
+    """The values in the order of the text: account, days, then those of every condition."""
+    segment = scan.segment or Segment()
+    conditions = (*scan.filters, *chain.from_iterable(segment.groups), *chain.from_iterable(segment.not_groups))
+    bounds = [day_number(day) for window in windows for day in (window.start, window.end)]
+    return [account_number, *bounds, *chain.from_iterable(_values(given, account_number) for given in conditions)]
+
+
+def _values(condition: Filter, account_number: int) -> Iterator[Any]:
+    dimension = DIMENSIONS[condition.field]
+    yield account_number
+    yield dimension.lexicon_name
+    fold = condition.match is not Match.REGEX and dimension.ignore_case
+    yield from (value.lower() if fold else value for value in condition.values)
 
 
 @lru_cache(maxsize=512)
 def _text(
     table: Table,
-    filters: tuple[_FilterShape, ...],
+    restriction: _Restriction,
     branches: tuple[tuple[tuple[str, ...], ...], ...],
     metrics: tuple[str, ...],
 ) -> str:
     """One branch per window, each with the groupings of its own: nothing is summed that no one asked for."""
     all_dimensions = dimensions_of(grouping for groupings in branches for grouping in groupings)
     return "\nUNION ALL\n".join(
-        _branch(table, filters, place, groupings, all_dimensions, metrics) for place, groupings in enumerate(branches)
+        _branch(table, restriction, place, groupings, all_dimensions, metrics)
+        for place, groupings in enumerate(branches)
     )
 
 
 def _branch(
     table: Table,
-    filters: tuple[_FilterShape, ...],
+    restriction: _Restriction,
     place: int,
     groupings: tuple[tuple[str, ...], ...],
     all_dimensions: tuple[str, ...],
@@ -125,7 +166,7 @@ def _branch(
         f"SELECT {', '.join([*marks, *keys, *sums])}\n"
         f"FROM (\n  SELECT {', '.join(_inner_columns(table, dimensions, metrics))}\n"
         f"  FROM {DATABASE}.{table.value}\n"
-        f"  WHERE {_conditions(table, 1, filters)}\n)\n"
+        f"  WHERE {_conditions(table, 1, restriction)}\n)\n"
         f"GROUP BY GROUPING SETS ({sets})"
     )
 
@@ -134,7 +175,7 @@ def _branch(
 def _rows_text(
     table: Table,
     windows: int,
-    filters: tuple[_FilterShape, ...],
+    restriction: _Restriction,
     groupings: tuple[tuple[str, ...], ...],
     metrics: tuple[str, ...],
 ) -> str:
@@ -144,7 +185,7 @@ def _rows_text(
     return (
         f"SELECT day AS {DAY_COLUMN}, {', '.join([*columns, *added])}\n"
         f"FROM {DATABASE}.{table.value}\n"
-        f"WHERE {_conditions(table, windows, filters)}"
+        f"WHERE {_conditions(table, windows, restriction)}"
     )
 
 
@@ -167,20 +208,31 @@ def _inner_columns(table: Table, dimensions: tuple[str, ...], metrics: tuple[str
         yield "account"  # counting rows takes a column to select
 
 
-def _conditions(table: Table, windows: int, filters: tuple[_FilterShape, ...]) -> str:
-    days = " OR ".join(["day BETWEEN ? AND ?"] * windows)
-    return "\n    AND ".join(["account = ?", f"({days})", *(_predicate(table, shape) for shape in filters)])
+def _conditions(table: Table, windows: int, restriction: _Restriction) -> str:
+    conditions = ["account = ?", f"({' OR '.join(['day BETWEEN ? AND ?'] * windows)})"]
+    conditions += [_predicate(table, shape) for shape in restriction.filters]
+    if restriction.groups:
+        conditions.append(f"({' OR '.join(_all_of(table, group) for group in restriction.groups)})")
+    conditions += [f"NOT {_all_of(table, group)}" for group in restriction.not_groups]
+    return "\n    AND ".join(conditions)
+
+
+def _all_of(table: Table, group: tuple[_FilterShape, ...]) -> str:
+    return f"({' AND '.join(_predicate(table, shape) for shape in group)})"
 
 
 def _predicate(table: Table, shape: _FilterShape) -> str:
     """Filters look at the lexicon, which is short, and hand the facts a set of codes."""
     name, match, negated, count, ignore_case = shape
     column = DIMENSIONS[name].column(table)
-    value = "lower(value)" if ignore_case else "value"
+    told = DIMENSIONS[name].told_from
+    value = f"lower({told})" if ignore_case else told
     test = {
         Match.ONE_OF: f"{value} IN ({', '.join(['?'] * count)})",
         Match.CONTAINS: f"contains({value}, ?)",
-        Match.REGEX: f"regexp_matches(value, ?, '{'i' if ignore_case else 'c'}')",
+        Match.STARTS_WITH: f"starts_with({value}, ?)",
+        Match.ENDS_WITH: f"ends_with({value}, ?)",
+        Match.REGEX: f"regexp_matches({told}, ?, '{'i' if ignore_case else 'c'}')",
     }[match]
     return (
         f"{column} {'NOT IN' if negated else 'IN'} "
@@ -194,3 +246,6 @@ MEASURES: dict[Table, tuple[str, ...]] = {
     Table.PAGE_VIEWS: ("is_entrance", "is_engaged"),
     Table.GOALS: ("is_conversion", "amount_cents"),
 }
+
+# Stored columns that a listing may name beside dimensions.
+LISTABLE = ("session", "start", "moment", "amount_cents")

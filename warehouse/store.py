@@ -15,6 +15,7 @@ from ..catalog.accounts import Account
 from ..catalog.dimensions import Table
 from ..catalog.filters import Filter
 from ..catalog.periods import Window
+from ..catalog.segments import Segment
 
 Column = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,6 +35,7 @@ class Scan:
     groupings: tuple[tuple[str, ...], ...]  # each a tuple of dimension names
     metrics: tuple[str, ...]  # additive ones
     compared: tuple[tuple[str, ...], ...] | None = None
+    segment: Segment | None = None
 
     def groupings_of(self, window: Window) -> tuple[tuple[str, ...], ...]:
         """The groupings that are summed for one of the windows."""
@@ -42,6 +44,18 @@ class Scan:
     def windows_of(self, grouping: tuple[str, ...]) -> tuple[Window, ...]:
         """The windows that one grouping is summed for."""
         return tuple(window for window in self.windows if grouping in self.groupings_of(window))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One statement to one fact table that fetches rows as they are: the named dimensions and stored columns of each."""
+
+    table: Table
+    account: str
+    window: Window
+    filters: tuple[Filter, ...]
+    columns: tuple[str, ...]
+    segment: Segment | None = None
 
 
 class Lexicon:
@@ -96,6 +110,7 @@ class Groups:
 
 
 ScanResult = Mapping[tuple[str, ...], Groups]
+ListingResult = Mapping[str, Keys]
 
 
 class Snapshot(Protocol):
@@ -105,10 +120,14 @@ class Snapshot(Protocol):
     def accounts(self) -> Mapping[str, Account]: ...
 
     async def scan(self, scan: Scan) -> ScanResult:
-        """Run one statement.  Cancelling the call interrupts it.
+        """Run one statement that groups.  Cancelling the call interrupts it.
 
         Raises ``WarehouseUnavailable`` when the data cannot be read, ``BadRequest`` for a pattern the engine refuses.
         """
+        ...
+
+    async def fetch(self, listing: Listing) -> ListingResult:
+        """Fetch the rows of a listing, in no particular order.  Cancelling and failure as with ``scan``."""
         ...
 
 

@@ -205,10 +205,11 @@ class Writer:
         self.changed = True
         encoder = self._encoder(number)
         columns = _Columns(number, _LocalTime(time_zone), encoder)
+        before = self._sessions_so_far(number)
         added = 0
         for session in sorted(sessions, key=lambda session: session.start):
-            columns.add(session)
             added += 1
+            columns.add(before + added, session)
             if added % _BATCH == 0:
                 self._append(columns)
         self._append(columns)
@@ -250,6 +251,11 @@ class Writer:
             "(SELECT account, min(day) AS first, max(day) AS last FROM sessions GROUP BY account) AS days "
             "WHERE accounts.account = days.account"
         )
+
+    def _sessions_so_far(self, number: int) -> int:
+        found = self._connection.execute("SELECT coalesce(max(session), 0) FROM sessions WHERE account = ?", [number])
+        ((last,),) = found.fetchall()
+        return last
 
     def _account(self, account_id: str) -> tuple[int, str]:
         row = self._connection.execute("SELECT account, time_zone FROM accounts WHERE id = ?", [account_id]).fetchone()
@@ -336,9 +342,9 @@ class _Columns:
         self._lexicons = {name: lexicon_of(Table.SESSIONS, name) for name in SESSION_DIMENSIONS}
         self._rows: dict[Table, list[tuple[Any, ...]]] = {table: [] for table in Table}
 
-    def add(self, session: Session) -> None:
+    def add(self, session_number: int, session: Session) -> None:
         day, hour = self._local_time.day_and_hour(session.start)
-        shared = (self._number, session.start, day, hour, *self._session_codes(session))
+        shared = (self._number, session_number, session.start, day, hour, *self._session_codes(session))
         views, goals = session.page_views, session.goals
         conversions = [goal for goal in goals if goal.kind is GoalKind.CONVERSION]
         revenue = sum(goal.amount_cents for goal in conversions)

@@ -21,7 +21,16 @@ SCALE = {Unit.PERCENT: 100_00, Unit.RATIO: 100, Unit.MONEY: 1}  # of one whole, 
 
 counts = st.integers(0, 10**9)
 columns = st.lists(st.tuples(*[counts] * 8), min_size=1, max_size=20)
-NAMES = ("entrances", "engaged_entrances", "page_views", "conversions", "revenue", "count", "part", "whole")
+NAMES: tuple[str, ...] = (
+    "entrances",
+    "engaged_entrances",
+    "page_views",
+    "conversions",
+    "revenue",
+    "count",
+    "part",
+    "whole",
+)
 
 
 def sums(**given: Any) -> dict[str, Any]:

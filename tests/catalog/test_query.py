@@ -12,13 +12,12 @@ from fanin.catalog.accounts import Account
 from fanin.catalog.dimensions import DIMENSIONS, Table
 from fanin.catalog.endpoints import ENDPOINTS, INCLUDES, UTM, Shape
 from fanin.catalog.errors import BadRequest, InvalidQuery, NotFound
-from fanin.catalog.filters import MAX_FILTERS, Filter, Match, make_filter, parse_filters
+from fanin.catalog.filters import FILTER_FIELDS, MAX_FILTERS, Filter, Match, make_filter, parse_filters
 from fanin.catalog.limits import LIMITS
 from fanin.catalog.metrics import METRICS, sums_needed
 from fanin.catalog.periods import PERIODS, Compare, Window, comparison_window
 from fanin.catalog.query import (
     Granularity,
-    Grouping,
     Scope,
     SortOrder,
     StatsQuery,
@@ -27,6 +26,7 @@ from fanin.catalog.query import (
     make_scope,
     summed_metrics,
 )
+from fanin.warehouse.layout import FACTS
 
 UNHURRIED = settings(deadline=None)  # a slow machine is no failure
 
@@ -35,6 +35,8 @@ MARCH = Window(date(2026, 3, 1), date(2026, 3, 18))
 FEBRUARY = Window(date(2026, 2, 1), date(2026, 2, 18))
 SCOPE = Scope("acme", MARCH, FEBRUARY)
 ONE_DAY = Scope("acme", Window(date(2026, 3, 18), date(2026, 3, 18)))
+
+COLUMNS = {table: {name for name, _ in columns} for table, columns in FACTS.items()}
 
 every_report = pytest.mark.parametrize("report", ENDPOINTS)
 paged = [name for name, endpoint in ENDPOINTS.items() if endpoint.page_size]
@@ -401,10 +403,13 @@ def test_the_parts_of_each_shape_are_as_its_answerer_knows_them():
 def test_a_report_is_grouped_only_by_what_its_table_holds(report, include):
     taken = include if ENDPOINTS[report].include else ()
     for part in groupings(ask(SCOPE, report, include=taken, include_utm=bool(taken))).values():
-        columns = [DIMENSIONS[dimension].column(part.table) for dimension in part.dimensions]
+        assert len(part.dimensions) == len(set(part.dimensions))
+        assert {DIMENSIONS[dimension].column(part.table) for dimension in part.dimensions} <= COLUMNS[part.table]
 
-        assert len(columns) == len(set(part.dimensions))
-        assert isinstance(part, Grouping)
+
+@pytest.mark.parametrize("table", Table)
+def test_every_dimension_that_filters_take_is_a_column_of_every_table(table):
+    assert {DIMENSIONS[field].column(table) for field in FILTER_FIELDS} <= COLUMNS[table]
 
 
 @every_report

@@ -21,7 +21,7 @@ from fanin.resolvers.gate import ScanGate
 from fanin.resolvers.loader import StatsLoader
 from fanin.schema.context import RequestContext
 from fanin.tests.facts import CountingWarehouse, bought, engine_over, reached, visit, write
-from fanin.warehouse.store import Scan, ScanResult, Snapshot
+from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult, Snapshot
 
 FACTS = [
     visit("2026-03-10T10:00", "/", "/a", utm_source="google", country="ES", goals=[bought(100), reached("cart")]),
@@ -42,7 +42,7 @@ def run(
     async def asked() -> Any:
         with engine_over(path) as (engine, warehouse):
             async with engine.request(max_scans) as context:
-                return await work(context, warehouse), list(warehouse.scans)
+                return await work(context, warehouse), [scan for scan in warehouse.scans if isinstance(scan, Scan)]
 
     return asyncio.run(asked())
 
@@ -170,6 +170,9 @@ class Troubled:
         self.scans.append(scan)
         await self._trouble(scan)
         return await self._inner.scan(scan)
+
+    async def fetch(self, listing: Listing) -> ListingResult:
+        return await self._inner.fetch(listing)
 
 
 @asynccontextmanager

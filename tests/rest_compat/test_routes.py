@@ -13,7 +13,7 @@ import pytest
 
 from fanin.catalog.endpoints import ENDPOINTS
 from fanin.tests.facts import bought, client_of, engine_over, reached, visit, without, write
-from fanin.warehouse.store import Scan
+from fanin.warehouse.store import Listing, Scan
 
 FACTS = [
     visit("2026-03-17T10:00", "/=Home", "/trail=Products", utm_source="google", utm_medium="cpc", utm_campaign="brand",
@@ -51,8 +51,8 @@ def warehouse_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def send(path: Path, method: str, address: str, **request: Any) -> tuple[httpx.Response, list[Scan]]:
-    async def ask() -> tuple[httpx.Response, list[Scan]]:
+def send(path: Path, method: str, address: str, **request: Any) -> tuple[httpx.Response, list[Scan | Listing]]:
+    async def ask() -> tuple[httpx.Response, list[Scan | Listing]]:
         with engine_over(path) as (engine, warehouse):
             async with client_of(engine) as client:
                 return await client.request(method, address, **request), list(warehouse.scans)
