@@ -12,21 +12,26 @@ from starlette.middleware import Middleware
 
 from .rest_compat.routes import rest_routes
 from .schema.engine import Engine
+from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
 from .server.graphql_view import graphql_routes
 from .server.health import health_routes
 from .server.house import RequestIds, told_http_error, told_internal_error
+from .server.settings import WAREHOUSE, ServerSettings, read_settings
 from .warehouse.addresses import DEFAULT_ADDRESS, open_warehouse
 
-WAREHOUSE_VARIABLE = "FANIN_WAREHOUSE"
 
+def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starlette:
+    """The gateway over one engine, open unless the settings say otherwise; the warehouse is closed when the server stops.
 
-def create_app(engine: Engine) -> Starlette:
-    """The gateway over one engine; the warehouse is closed when the server stops."""
+    Raises ``BadRequest`` for settings that cannot be served.
+    """
+    guard, limits = entrance(engine, settings or ServerSettings())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        await limits.close()
         engine.warehouse.close()
 
     return Starlette(
@@ -36,7 +41,7 @@ def create_app(engine: Engine) -> Starlette:
             *rest_routes(engine),
             *health_routes(engine),
         ],
-        middleware=[Middleware(RequestIds)],
+        middleware=[Middleware(RequestIds), *guard],
         exception_handlers={HTTPException: told_http_error, Exception: told_internal_error},
         lifespan=lifespan,
     )
@@ -44,4 +49,4 @@ def create_app(engine: Engine) -> Starlette:
 
 def create_app_from_environment() -> Starlette:
     """The gateway over the warehouse that the environment names; every worker process makes its own."""
-    return create_app(Engine(open_warehouse(os.environ.get(WAREHOUSE_VARIABLE, DEFAULT_ADDRESS))))
+    return create_app(Engine(open_warehouse(os.environ.get(WAREHOUSE, DEFAULT_ADDRESS))), read_settings())

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import os
 import signal
 import socket
 import sys
 import uuid
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, NoReturn
 
-import orjson
 import typer
 import uvicorn
 from rich.console import Console
@@ -30,16 +28,23 @@ from rich.table import Table
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from .app import WAREHOUSE_VARIABLE, create_app, create_app_from_environment
-from .catalog.errors import BadRequest, StatsError
+from .app import create_app, create_app_from_environment
+from .batch_display import PlainLines, display_for
+from .catalog.errors import BadRequest
+from .console import WarehouseOption, messages, print_json, print_line, refusals_told
 from .ingest.demo import load_demo
 from .ingest.importing import import_log
 from .ingest.site_rules import SiteRules, own_hosts, read_site_rules
 from .ingest.summaries import ImportSummary
-from .rest_compat.batch import run_batch, validate_batch
-from .rest_compat.plan import PlanRefused, read_plan
+from .key_commands import KeysOption, keys_cli
+from .rest_compat.batch import open_batch, validate_batch
+from .rest_compat.plan import Plan, PlanRefused, read_plan
+from .rest_compat.streaming import Record, batch_records, folded, ndjson_line
 from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
+from .server.credentials import Credentials
+from .server.entrance import open_credentials
+from .server.settings import HOST, INSECURE, KEYS, RATE_LIMIT, WAREHOUSE, ServerSettings, read_settings
 from .warehouse.addresses import DEFAULT_ADDRESS, file_of, open_warehouse
 
 cli = typer.Typer(
@@ -48,41 +53,17 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-messages = Console(stderr=True, highlight=False, emoji=False)
-
-P = ParamSpec("P")
+cli.add_typer(keys_cli, name="keys")
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
 SWITCH_INTERVAL_S = 0.0005
 
-WarehouseOption = Annotated[
-    str,
-    typer.Option(
-        "--warehouse",
-        envvar=WAREHOUSE_VARIABLE,
-        help="duckdb:///file, relative to this folder; duckdb:////file from the root.",
-    ),
-]
 AccountOption = Annotated[str, typer.Option("--account", envvar="FANIN_ACCOUNT", help="The account's id.")]
 
 
 def main() -> None:
     """The entry point of the ``fanin`` command."""
     cli()
-
-
-def refusals_told(command: Callable[P, None]) -> Callable[P, None]:
-    """A refusal is one sentence and exit code 2, never a traceback."""
-
-    @wraps(command)
-    def told(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except StatsError as error:
-            messages.print(f"[red]fanin:[/red] {escape(error.message)}", soft_wrap=True)
-            raise typer.Exit(2) from None
-
-    return told
 
 
 # --- serve --------------------------------------------------------------------------------------------------------
@@ -92,35 +73,67 @@ def refusals_told(command: Callable[P, None]) -> Callable[P, None]:
 @refusals_told
 def serve(
     warehouse: WarehouseOption = DEFAULT_ADDRESS,
-    host: Annotated[str, typer.Option(envvar="FANIN_HOST", help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(envvar=HOST, help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="FANIN_PORT", min=0, max=65535, help="0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option(envvar="FANIN_WORKERS", min=1, help="Server processes.")] = 1,
     insecure: Annotated[
-        bool, typer.Option("--insecure", envvar="FANIN_INSECURE", help="Serve to other machines without keys.")
+        bool, typer.Option("--insecure", envvar=INSECURE, help="Serve to other machines without keys.")
     ] = False,
+    keys: KeysOption = None,
+    rate_limit: Annotated[
+        int | None,
+        typer.Option(envvar=RATE_LIMIT, min=1, help="Requests per minute and address of callers without a key."),
+    ] = None,
 ) -> None:
     """Serve GraphQL, the batch API and GraphiQL."""
-    _refuse_open_doors(host, insecure)
+    told = _environment(warehouse, host, insecure, keys, rate_limit)
+    settings = read_settings({**os.environ, **told})
+    credentials = open_credentials(settings)
+    _refuse_open_doors(host, credentials)
     store = open_warehouse(warehouse)
     listening = _listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     accounts = ", ".join(store.snapshot().accounts) or "none yet"
     messages.print(f"fanin serves [bold]{escape(accounts)}[/bold] on {address}", soft_wrap=True)
     messages.print(
-        f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   open: no keys asked for", soft_wrap=True
+        f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   {_doors(credentials)}", soft_wrap=True
     )
     if workers == 1:
-        _serve_alone(Engine(store), listening)
+        _serve_alone(Engine(store), settings, listening)
     else:
         store.close()
-        _serve_with_workers(warehouse, listening, workers)
+        if not settings.rate_limit_store:
+            messages.print(
+                "  each worker counts rate limits for itself; FANIN_RATE_LIMIT_STORE lets them count together"
+            )
+        _serve_with_workers(told, listening, workers)
 
 
-def _serve_alone(engine: Engine, listening: socket.socket) -> None:
+def _environment(
+    warehouse: str, host: str, insecure: bool, keys: Path | None, rate_limit: int | None
+) -> dict[str, str]:
+    """The options as the variables that worker processes read."""
+    told = {WAREHOUSE: warehouse, HOST: host, INSECURE: "1" if insecure else ""}
+    if keys is not None:
+        told[KEYS] = str(keys)
+    if rate_limit is not None:
+        told[RATE_LIMIT] = str(rate_limit)
+    return told
+
+
+def _doors(credentials: Credentials) -> str:
+    if credentials.is_open:
+        return "open: no keys asked for"
+    shown = ["API keys"] if credentials.keys is not None and credentials.keys.asks else []
+    return f"asks for {' or '.join([*shown, *(['access tokens'] if credentials.tokens else [])])}"
+
+
+def _serve_alone(engine: Engine, settings: ServerSettings, listening: socket.socket) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
-    uvicorn.Server(uvicorn.Config(create_app(engine), log_level="warning", lifespan="on")).run(sockets=[listening])
+    app = create_app(engine, settings)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on")).run(sockets=[listening])
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -128,9 +141,9 @@ def _leave(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _serve_with_workers(warehouse: str, listening: socket.socket, workers: int) -> None:
+def _serve_with_workers(told: dict[str, str], listening: socket.socket, workers: int) -> None:
     """Each process opens the warehouse for itself; all of them accept on one socket."""
-    os.environ[WAREHOUSE_VARIABLE] = warehouse
+    os.environ.update(told)
     config = uvicorn.Config(
         "fanin.cli:create_worker_app", factory=True, workers=workers, log_level="warning", lifespan="on"
     )
@@ -143,20 +156,14 @@ def create_worker_app() -> Starlette:
     return create_app_from_environment()
 
 
-def _refuse_open_doors(host: str, insecure: bool) -> None:
-    if not insecure and not _is_loopback(host):
+def _refuse_open_doors(host: str, credentials: Credentials) -> None:
+    """Where other machines reach the server, it asks for credentials or was told not to."""
+    asks = credentials.tokens is not None or (credentials.keys is not None and credentials.keys.asks)
+    if not asks and not credentials.may_be_open:
         raise BadRequest(
-            f"{host} can be reached from other machines and no keys are set; say --insecure to serve it open"
+            f"{host} can be reached from other machines and no keys are set; make one with fanin keys create, "
+            "or say --insecure to serve it open"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -202,7 +209,7 @@ def import_files(
     with _progress("Reading") as report:
         summary = _spelled(import_log(files, account, file_of(warehouse), rules, report))
     if as_json:
-        _print_json(summary)
+        print_json(summary)
     else:
         _print_summary(summary, account)
 
@@ -304,7 +311,7 @@ def accounts(
     found = list(store.snapshot().accounts.values())
     store.close()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     table = Table("Account", "Time zone", "Currency", "First day", "Last day")
     for account in found:
@@ -327,28 +334,64 @@ RequestArgument = Annotated[str, typer.Argument(metavar="FILE|-", help="A batch 
 
 @cli.command()
 @refusals_told
-def batch(request: RequestArgument, warehouse: WarehouseOption = DEFAULT_ADDRESS) -> None:
+def batch(
+    request: RequestArgument,
+    warehouse: WarehouseOption = DEFAULT_ADDRESS,
+    stream: Annotated[
+        bool, typer.Option("--stream", envvar="FANIN_STREAM", help="Print each result as a line when it is ready.")
+    ] = False,
+) -> None:
     """Run a batch request without a server."""
     plan = _read(request)
     if isinstance(plan, PlanRefused):
         for problem in plan.detail:
             messages.print(f"[red]{escape(problem.field)}[/red]: {escape(problem.message)}", soft_wrap=True)
         raise typer.Exit(2)
-    run = _with_engine(warehouse, lambda engine: run_batch(plan, engine, str(uuid.uuid4())))
-    _print_json(run.answer)
-    for query_id, result in run.answer["results"].items():
-        messages.print(f"{query_id}: {result['status']} {result.get('timing_ms', '')}".rstrip())
-    messages.print(f"{run.answer['status']} in {run.wall_ms:.0f} ms, {run.sharing.scans} scans")
-    raise typer.Exit(0 if run.answer["status"] == "completed" else 1)
+    if plan.options.dry_run:
+        _tell_validation(_with_engine(warehouse, lambda engine: validate_batch(plan, engine)))
+    status = _with_engine(warehouse, lambda engine: _run_batch(plan, engine, stream=stream))
+    raise typer.Exit(0 if status == "completed" else 1)
+
+
+async def _run_batch(plan: Plan, engine: Engine, *, stream: bool) -> str:
+    """Runs the plan, showing its progress; how it ended."""
+    records: list[Record] = []
+    one_terminal = stream and sys.stdout.isatty()  # records and live lines would write over each other
+    with PlainLines(messages) if one_terminal else display_for(plan, messages) as display:
+        async with (
+            open_batch(plan, engine, str(uuid.uuid4()), on_start=display.started) as batch,
+            aclosing(batch_records(batch)) as coming,
+        ):
+            async for record in coming:
+                if stream:
+                    print_line(ndjson_line(len(records), record))
+                if record["type"] == "result":
+                    display.settled(record["id"], record["result"])
+                records.append(record)
+            sharing, wall_ms = batch.sharing, batch.wall_ms
+    answer = folded(records, plan)
+    if not stream:
+        print_json(answer)
+    messages.print(f"{answer['status']} in {wall_ms:.0f} ms, {sharing.scans} scans")
+    return answer["status"]
 
 
 @cli.command()
 @refusals_told
-def validate(request: RequestArgument, warehouse: WarehouseOption = DEFAULT_ADDRESS) -> None:
+def validate(
+    request: RequestArgument,
+    warehouse: WarehouseOption = DEFAULT_ADDRESS,
+    explain: Annotated[
+        bool, typer.Option("--explain", envvar="FANIN_EXPLAIN", help="Add windows, scans and advice.")
+    ] = False,
+) -> None:
     """Check a batch request and print its order, without touching data."""
     subject = _read(request)
-    answer = _with_engine(warehouse, lambda engine: validate_batch(subject, engine))
-    _print_json(answer)
+    _tell_validation(_with_engine(warehouse, lambda engine: validate_batch(subject, engine, explain=explain)))
+
+
+def _tell_validation(answer: dict[str, Any]) -> NoReturn:
+    print_json(answer)
     raise typer.Exit(0 if answer["valid"] else 2)
 
 
@@ -373,9 +416,3 @@ def _with_engine(warehouse: str, work: Callable[[Engine], Any]) -> Any:
         return asyncio.run(run())
     finally:
         store.close()
-
-
-def _print_json(answer: Any) -> None:
-    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-    sys.stdout.buffer.write(orjson.dumps(answer, option=options))
-    sys.stdout.buffer.flush()

@@ -62,7 +62,7 @@ DIMENSIONS: dict[str, Dimension] = {
         Dimension("device_type", "`desktop`, `mobile` or `tablet`"),
         Dimension("browser", "the browser's family: `Chrome`, `Safari`, `Firefox`"),
         Dimension("os", "the operating system's family: `Windows`, `Android`, `iOS`"),
-        Dimension("landing_page", "the path of the visit's first page view", "path", ignore_case=False),
+        Dimension("landing_page", "the path of the visit's first page view", "path"),
         Dimension(
             "path",
             "the path of a page view; for a whole visit, of its first one",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from .dimensions import Table
-from .periods import Compare
+from .periods import MAX_DAYS, Compare
 
 
 class Shape(StrEnum):
@@ -22,6 +23,13 @@ class Shape(StrEnum):
     BREAKDOWN = "breakdown"  # several short lists in one object, not paginated: devices
     GOALS = "goals"  # a page of goals, each with its split by source and country
     FUNNEL = "funnel"  # rows over the UTM dimensions with a count per goal
+    TOP = "top"  # the first few rows, without pages or comparison
+    GROUPED = "grouped"  # a page of rows that sum up the values of a finer dimension and count them
+    GOAL = "goal"  # one goal with its splits
+    NAMES = "names"  # the names of goals
+    EVENTS = "events"  # a page of single goals, newest first
+    STEPS = "steps"  # how many sessions went through steps in their order
+    FREE = "free"  # rows over dimensions and metrics of the caller's choice
 
 
 TRAFFIC = (
@@ -83,7 +91,12 @@ class Endpoint:
     include: bool = False  # takes ``include`` and ``include_utm``
     money_as_text: bool = False  # REST writes money as "7392.00" here and as 7392.0 elsewhere.  Contract §1.0.2
     labels: tuple[str, ...] = ()  # further row fields told from the dimension (``catalog/labels.py``)
-    goal_kind: int | None = None  # of the GOALS shape: 1 conversions, 0 microconversions
+    goal_kind: int | None = None  # of shapes about goals: 1 conversions, 0 microconversions
+    conversion_type: bool = False  # takes ``conversion_type``, the goals it is about
+    counts: str = ""  # of the GROUPED shape: the finer dimension whose values are counted
+    max_days: int = MAX_DAYS
+    rows_like: str = ""  # the report whose rows its own are like
+    method: str = "GET"  # a POST takes a body of its own and has no place in a batch
     own_path: str = ""
     aliases: tuple[str, ...] = ()
     on_the_page: bool = True  # one of the 16 of the batch page
@@ -94,20 +107,61 @@ class Endpoint:
         return "/stats/" + (self.own_path or self.name.replace("_", "-"))
 
     @property
+    def needs_arguments(self) -> bool:
+        """Whether it cannot be asked with an account and a window alone."""
+        return self.shape in (Shape.GOAL, Shape.STEPS, Shape.FREE)
+
+    @property
     def default_sort(self) -> str:
-        return self.sort[0] if self.sort else self.metrics[0]
+        return next(iter((*self.sort, *self.metrics)), "")
 
 
-def _traffic(name: str, noun: str, dimension: str, title: str, meaning: str, **columns: object) -> Endpoint:
+def _traffic(name: str, noun: str, dimension: str, title: str, meaning: str, **columns: Any) -> Endpoint:
     """A list of traffic rows, the commonest report."""
-    common: dict[str, object] = {
+    common: dict[str, Any] = {
         "search": True,
         "sort": TRAFFIC_SORT,
         "page_size": PageSize(50, 100),
         "include_totals": True,
     }
-    return Endpoint(name, noun, title, meaning, (dimension,), **(common | columns))  # type: ignore[arg-type]  # a row of columns
+    return Endpoint(name, noun, title, meaning, (dimension,), **(common | columns))
 
+
+def _top(name: str, noun: str, dimension: str, like: str, **columns: Any) -> Endpoint:
+    """The first few rows of a list.  Contract §1.3, §1.16."""
+    common: dict[str, Any] = {
+        "shape": Shape.TOP,
+        "page_size": PageSize(10, 100, "limit"),
+        "compare": None,
+        "rows_like": like,
+        "own_path": f"{like.replace('_', '-')}/top",
+        "on_the_page": False,
+    }
+    title = f"Top {like.replace('_', ' ')}"
+    return Endpoint(
+        name, noun, title, f"The {like.replace('_', ' ')} with the most.", (dimension,), **(common | columns)
+    )
+
+
+GOAL_SPLITS = ("country", "device_type", "landing_page")
+
+# What ``POST /stats/query`` may group by, and the dimension behind each word; and what it may sum.  Contract §1.17.
+FREE_DIMENSIONS = {
+    "date": "day",
+    "hour": "hour",
+    "day_of_week": "day",
+    "country": "country",
+    "utm_source": "utm_source",
+    "utm_medium": "utm_medium",
+    "utm_campaign": "utm_campaign",
+    "utm_term": "utm_term",
+    "utm_content": "utm_content",
+    "device_type": "device_type",
+    "browser": "browser",
+    "os": "os",
+    "channel_group": "channel",
+}
+FREE_METRICS = ("entrances", "engaged_entrances", "page_views", "microconversions", "conversions", "revenue")
 
 ENDPOINTS: dict[str, Endpoint] = {
     endpoint.name: endpoint
@@ -227,6 +281,7 @@ ENDPOINTS: dict[str, Endpoint] = {
             sort=("count",),
             page_size=PageSize(20, 100),
             goal_kind=0,
+            conversion_type=True,
         ),
         Endpoint(
             "funnel",
@@ -253,10 +308,144 @@ ENDPOINTS: dict[str, Endpoint] = {
             money_as_text=True,
         ),
         _traffic("channels", "Channel", "channel", "Channel groups", "Traffic per channel group."),
+        _top("top_sources", "Source", "utm_source", "sources"),
+        _top("top_campaigns", "Campaign", "utm_campaign", "campaigns"),
+        _top("top_terms", "Term", "utm_term", "terms"),
+        _top("top_contents", "Content", "utm_content", "contents"),
+        _top("top_referrers", "Referrer", "referrer", "referrers", labels=("referrer_domain",)),
+        _top(
+            "top_channels",
+            "Channel",
+            "channel",
+            "channels",
+            own_path="top-channels",
+            page_size=PageSize(10, 50, "limit"),
+        ),
+        _top(
+            "top_pages",
+            "TopPage",
+            "path",
+            "pages",
+            table=Table.PAGE_VIEWS,
+            metrics=("page_views", "entrances", "engaged_entrances", "bounce_rate"),
+            rows_like="",
+        ),
+        _top(
+            "top_landing_pages",
+            "TopLandingPage",
+            "landing_page",
+            "landing_pages",
+            metrics=LANDING,
+            rows_like="",
+            money_as_text=True,
+        ),
+        Endpoint(
+            "content_groups",
+            "ContentGroup",
+            "Content groups",
+            "Page views per group of pages; pages without one are left out.",
+            ("content_grouping",),
+            shape=Shape.GROUPED,
+            table=Table.PAGE_VIEWS,
+            metrics=("unique_pages", *VIEWS),
+            sort=VIEWS,
+            page_size=PageSize(50, 1000),
+            counts="path",
+            own_path="pages/content-groups",
+            on_the_page=False,
+        ),
+        Endpoint(
+            "landing_content_groups",
+            "LandingContentGroup",
+            "Landing pages by content group",
+            "Traffic per group of landing pages; pages without one are left out.",
+            ("content_grouping",),
+            shape=Shape.GROUPED,
+            metrics=("unique_pages", *LANDING),
+            sort=LANDING_SORT,
+            page_size=PageSize(50, 1000),
+            counts="landing_page",
+            money_as_text=True,
+            own_path="landing-pages/by-content-group",
+            on_the_page=False,
+        ),
+        Endpoint(
+            "microconversion",
+            "MicroconversionDetail",
+            "One microconversion",
+            "How often one microconversion was reached, split by source, country, device and landing page.",
+            shape=Shape.GOAL,
+            table=Table.GOALS,
+            metrics=("count",),
+            compare=None,
+            goal_kind=0,
+            own_path="microconversions/{type}",
+            on_the_page=False,
+        ),
+        Endpoint(
+            "microconversion_types",
+            "MicroconversionType",
+            "Microconversion types",
+            "The names of the microconversions that were reached.",
+            shape=Shape.NAMES,
+            table=Table.GOALS,
+            metrics=("count",),
+            compare=None,
+            goal_kind=0,
+            own_path="microconversions-types",
+            on_the_page=False,
+        ),
+        *(
+            Endpoint(
+                f"{kind}_events",
+                f"{kind.capitalize()}Event",
+                f"Single {kind}s",
+                f"Every {kind} of at most 31 days, newest first.",
+                shape=Shape.EVENTS,
+                table=Table.GOALS,
+                metrics=(),
+                page_size=PageSize(100, 10_000),
+                compare=None,
+                goal_kind=goal_kind,
+                conversion_type=True,
+                max_days=31,
+                money_as_text=True,
+                own_path=f"{kind}s/raw",
+                on_the_page=False,
+            )
+            for kind, goal_kind in (("conversion", 1), ("microconversion", 0))
+        ),
+        Endpoint(
+            "funnel_steps",
+            "FunnelSteps",
+            "Custom funnel",
+            "How many sessions went through 2 to 10 steps in their order: page paths or goals.",
+            shape=Shape.STEPS,
+            metrics=(),
+            compare=None,
+            own_path="funnel",
+            method="POST",
+            on_the_page=False,
+        ),
+        Endpoint(
+            "query",
+            "Free",
+            "Free query",
+            "Metrics over dimensions of the caller's choice.",
+            shape=Shape.FREE,
+            metrics=FREE_METRICS,
+            page_size=PageSize(100, 10_000, "limit"),
+            own_path="query",
+            method="POST",
+            on_the_page=False,
+        ),
     )
 }
 
 # Every accepted REST path, the documented aliases included.  Contract §0.4.
 ENDPOINTS_BY_PATH: dict[str, Endpoint] = {
-    path: endpoint for endpoint in ENDPOINTS.values() for path in (endpoint.path, *endpoint.aliases)
+    path: endpoint
+    for endpoint in ENDPOINTS.values()
+    if endpoint.method == "GET"
+    for path in (endpoint.path, *endpoint.aliases)
 }

@@ -3,9 +3,11 @@
 StatsError                     code, message, http_status, detail
 ├── BadRequest             400 the question contradicts itself or is out of range
 ├── InvalidQuery           422 a field of the question cannot be read; one Problem per fault
+├── Unauthorized           401 no credentials, or wrong ones
 ├── Forbidden              403 the account is not this caller's
 ├── NotFound               404 no such report
 ├── AccountNotFound        404 no such account (said only where every account may be seen)
+├── RateLimitExceeded      429 too much in this minute
 ├── WarehouseUnavailable   503 ask again later
 └── InternalError          500 our fault, told without its inside
 
@@ -50,6 +52,9 @@ ERRORS: dict[str, ErrorRow] = {
         ErrorRow("gateway_timeout", 504, True, "The warehouse did not answer in time."),
         ErrorRow("dependency_failed", None, False, "Skipped: a query it depends on did not succeed."),
         ErrorRow("fail_fast", None, False, "Skipped: another query failed and the batch asked to stop there."),
+        ErrorRow("deadline", None, True, "Skipped: not ready when the batch's deadline came."),
+        ErrorRow("binding_empty", None, False, "Skipped: the value it takes from another query is not there."),
+        ErrorRow("binding_failed", 422, False, "The value taken from another query is of the wrong kind."),
     )
 }
 
@@ -115,6 +120,10 @@ class InvalidQuery(StatsError):
         return cls(f"{first.message} (and {len(others)} more)" if others else first.message, problems)
 
 
+class Unauthorized(StatsError):
+    code = "unauthorized"
+
+
 class Forbidden(StatsError):
     code = "forbidden"
 
@@ -125,6 +134,10 @@ class NotFound(StatsError):
 
 class AccountNotFound(StatsError):
     code = "account_not_found"
+
+
+class RateLimitExceeded(StatsError):
+    code = "rate_limit_exceeded"
 
 
 class WarehouseUnavailable(StatsError):

@@ -72,6 +72,7 @@ FILTER_FIELDS: tuple[str, ...] = (
     "referrer",
     "channel",
     "content_grouping",
+    "landing_page",
 )
 
 

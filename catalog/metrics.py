@@ -172,6 +172,7 @@ METRICS: dict[str, Metric] = {
             needs=("revenue", "count"),
             derive=_rounded(1),
         ),
+        Metric("unique_pages", Unit.COUNT, "how many different pages of the group there were"),
         Metric(
             "percentage",
             Unit.PERCENT,

@@ -13,14 +13,26 @@ from enum import StrEnum
 
 from .accounts import Account
 from .dimensions import Table
-from .endpoints import ENDPOINTS, INCLUDES, UTM, Endpoint, Shape
-from .errors import InvalidQuery, NotFound, Problem, suggestion
+from .endpoints import (
+    ENDPOINTS,
+    FREE_DIMENSIONS,
+    FREE_METRICS,
+    GOAL_SPLITS,
+    INCLUDES,
+    UTM,
+    Endpoint,
+    Shape,
+)
+from .errors import BadRequest, InvalidQuery, NotFound, Problem, suggestion
 from .filters import Filter, check_number
 from .metrics import METRICS, sums_needed
 from .periods import DEFAULT_PERIOD, Compare, Window, comparison_window, custom_window, parse_period
 from .segments import Segment
 
 MAX_SEARCH_LENGTH = 200
+MAX_FREE_DIMENSIONS = 10
+MIN_STEPS, MAX_STEPS = 2, 10
+MAX_STEP_LENGTH = 2048
 
 
 class SortOrder(StrEnum):
@@ -98,6 +110,48 @@ def make_scope(
 
 
 @dataclass(frozen=True, slots=True)
+class FreeColumns:
+    """What a free query asks for: dimensions and metrics by the contract's words, their order, and where to begin.
+
+    Contract §1.17.
+    """
+
+    dimensions: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = FREE_METRICS
+    order_by: tuple[tuple[str, SortOrder], ...] = (("entrances", SortOrder.DESC),)
+    offset: int = 0
+
+    def problems(self) -> Iterator[Problem]:
+        if len(self.dimensions) > MAX_FREE_DIMENSIONS:
+            yield Problem(
+                "dimensions", f"at most {MAX_FREE_DIMENSIONS} dimensions, got {len(self.dimensions)}", "too_long"
+            )
+        yield from (
+            _no_word("dimensions", word, FREE_DIMENSIONS) for word in self.dimensions if word not in FREE_DIMENSIONS
+        )
+        yield from (_no_word("metrics", word, FREE_METRICS) for word in self.metrics if word not in FREE_METRICS)
+        if not self.metrics:
+            yield Problem("metrics", f"at least one of {', '.join(FREE_METRICS)}", "too_short")
+        asked = (*self.dimensions, *self.metrics)
+        yield from (_no_word("order_by", word, asked) for word, _ in self.order_by if word not in asked)
+        if not 0 <= self.offset <= 1_000_000_000:
+            yield _out_of_range("offset", self.offset, 0, 1_000_000_000)
+
+
+def free_columns(
+    dimensions: Iterable[str] = (),
+    metrics: Iterable[str] = FREE_METRICS,
+    order_by: Iterable[tuple[str, SortOrder]] = (),
+    offset: int = 0,
+) -> FreeColumns:
+    """The columns with each word once, by entrances (or the first metric) unless another order is given."""
+    summed = tuple(dict.fromkeys(metrics))
+    usual = "entrances" if "entrances" in summed else next(iter(summed), "")
+    order = tuple(order_by) or ((usual, SortOrder.DESC),)
+    return FreeColumns(tuple(dict.fromkeys(dimensions)), summed, order, offset)
+
+
+@dataclass(frozen=True, slots=True)
 class StatsQuery:
     """One question to one report.  Make it with ``ask``, which fills in the report's defaults."""
 
@@ -110,12 +164,17 @@ class StatsQuery:
     search: str = ""
     granularity: Granularity = Granularity.AUTO
     include: tuple[str, ...] = ()  # further dimensions that rows are grouped by
+    goals: tuple[str, ...] = ()  # the only goals it is about; none: all
+    steps: tuple[str, ...] = ()  # of a custom funnel: page paths or goals
+    free: FreeColumns | None = None
 
     def __post_init__(self) -> None:
         if self.report not in ENDPOINTS:
             raise NotFound(f"Unknown report: {self.report[:60]}{suggestion(self.report, ENDPOINTS)}")
         if problems := list(self._problems()):
             raise InvalidQuery.of(*problems)
+        if self.scope.window.days > self.endpoint.max_days:
+            raise BadRequest(f"Date range of {self.report} cannot exceed {self.endpoint.max_days} days")
 
     @property
     def endpoint(self) -> Endpoint:
@@ -145,6 +204,12 @@ class StatsQuery:
             yield Problem("search", f"search is longer than {MAX_SEARCH_LENGTH} characters", "string_too_long")
         if endpoint.include:
             yield from (_no_column(word) for word in self.include if word not in _INCLUDABLE)
+        if endpoint.shape is Shape.GOAL and len(self.goals) != 1:
+            yield Problem("type", f"{self.report} is about exactly one goal", "missing")
+        if endpoint.shape is Shape.STEPS:
+            yield from _step_problems(self.steps)
+        if self.free is not None:
+            yield from self.free.problems()
 
     def _untaken(self) -> Iterator[str]:
         """What was asked for and this report has not.  Rather refused than ignored (Contract §1.0.4)."""
@@ -156,6 +221,9 @@ class StatsQuery:
             "search": (bool(self.search), endpoint.search),
             "granularity": (self.granularity is not Granularity.AUTO, endpoint.granularity),
             "include": (bool(self.include), endpoint.include),
+            "conversion_type": (bool(self.goals), endpoint.conversion_type or endpoint.shape is Shape.GOAL),
+            "steps": (bool(self.steps), endpoint.shape is Shape.STEPS),
+            "dimensions": (self.free is not None, endpoint.shape is Shape.FREE),
         }
         yield from (name for name, (asked, taken) in given.items() if asked and not taken)
 
@@ -172,6 +240,9 @@ def ask(
     granularity: Granularity = Granularity.AUTO,
     include: Iterable[str] = (),
     include_utm: bool = False,
+    goals: Iterable[str] = (),
+    steps: Iterable[str] = (),
+    free: FreeColumns | None = None,
 ) -> StatsQuery:
     """A ``StatsQuery`` with everything left out filled in.  Raises ``NotFound`` or ``InvalidQuery``.
 
@@ -194,6 +265,9 @@ def ask(
             search=(search or "").lower(),
             granularity=_step(granularity, scope.window) if endpoint.granularity else granularity,
             include=_included_dimensions(words, include_utm),
+            goals=tuple(sorted(set(goals))),
+            steps=tuple(steps),
+            free=FreeColumns() if free is None and endpoint.shape is Shape.FREE else free,
         )
     except InvalidQuery as error:
         raise InvalidQuery.of(*error.detail, *problems) from None
@@ -219,12 +293,27 @@ def _included_dimensions(words: tuple[str, ...], include_utm: bool) -> tuple[str
     return utm + tuple(dimension for word, dimension in INCLUDES.items() if word in words)
 
 
+def _step_problems(steps: tuple[str, ...]) -> Iterator[Problem]:
+    if not MIN_STEPS <= len(steps) <= MAX_STEPS:
+        yield Problem("steps", f"a funnel has {MIN_STEPS} to {MAX_STEPS} steps, got {len(steps)}", "out_of_range")
+    yield from (
+        Problem("steps", f"step {place} must be a path or the name of a goal", "string_length")
+        for place, step in enumerate(steps, start=1)
+        if not 1 <= len(step) <= MAX_STEP_LENGTH
+    )
+
+
 _INCLUDABLE = {*UTM, *INCLUDES.values()}
 
 
 def _no_column(word: str) -> Problem:
     near = suggestion(word, INCLUDES)
     return Problem("include", f"'{word[:40]}' cannot be included{near}; accepted: {', '.join(INCLUDES)}", "enum")
+
+
+def _no_word(field: str, word: str, known: Iterable[str]) -> Problem:
+    words = tuple(known)
+    return Problem(field, f"{field}: '{word[:40]}' is none of {', '.join(words)}{suggestion(word, words)}", "enum")
 
 
 def _out_of_range(field: str, value: int, low: int, high: int) -> Problem:
@@ -264,10 +353,28 @@ def groupings(query: StatsQuery) -> dict[str, Grouping]:
                 "rows": Grouping(table, endpoint.dimensions),
                 "goals": Grouping(Table.GOALS, ("goal_kind", "goal", *endpoint.dimensions)),
             }
+        case Shape.TOP:
+            return {"rows": Grouping(table, endpoint.dimensions)}
+        case Shape.GROUPED:
+            return {"rows": Grouping(table, (endpoint.counts, *endpoint.dimensions))}
+        case Shape.NAMES:
+            return {"rows": Grouping(table, ("goal_kind", "goal"))}
+        case Shape.GOAL:
+            splits = {"by_source": UTM, **{f"by_{name}": (name,) for name in GOAL_SPLITS}}
+            return {name: Grouping(table, ("goal_kind", "goal", *split)) for name, split in splits.items()}
+        case Shape.FREE:
+            return {"rows": Grouping(table, _free_grouping(query.free))}
+        case Shape.EVENTS | Shape.STEPS:
+            return {}  # answered from rows as they are: see ``resolvers.planner.listings``
+
+
+def _free_grouping(free: FreeColumns | None) -> tuple[str, ...]:
+    """The dimensions behind the words; the date and the day of the week both come from the day."""
+    return tuple(dict.fromkeys(FREE_DIMENSIONS[word] for word in (free.dimensions if free else ())))
 
 
 def summed_metrics(query: StatsQuery, table: Table) -> tuple[str, ...]:
     """The additive metrics of one table that answering ``query`` takes."""
-    own = sums_needed(query.endpoint.metrics)
+    own = sums_needed(query.free.metrics if query.free else query.endpoint.metrics)
     goals = ("count", "revenue") if table is Table.GOALS else ()
     return tuple(name for name in dict.fromkeys((*own, *goals)) if table in METRICS[name].aggregates)

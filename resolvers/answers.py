@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from ..catalog.accounts import Account
 from ..catalog.endpoints import UTM, Shape
 from ..catalog.labels import LABELS
 from ..catalog.metrics import METRICS, ROW_COUNT, Unit, value_of
 from ..catalog.periods import Window
-from ..catalog.query import Granularity, SortOrder, StatsQuery
+from ..catalog.query import Granularity, SortOrder, StatsQuery, groupings
+from ..warehouse.grouping import regroup
 from ..warehouse.store import Column, Groups
+from .figures import Answer, as_rows, figure, figure_column, figures, money, summed
+from .free_rows import free_rows
+from .listed import LISTERS
 
-Answer = dict[str, Any]
-Sums = Mapping[str, Any]
 
-
-def cut(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
-    """The answer to ``query`` out of the groupings it asked for, by the names ``catalog.query.groupings`` gave them."""
-    return _ANSWERERS[query.endpoint.shape](query, parts)
+def cut(query: StatsQuery, parts: Mapping[str, Any], account: Account) -> Answer:
+    """The answer to ``query`` out of what was read for it, by the names ``groupings`` and ``listings`` gave the parts."""
+    lister = LISTERS.get(query.endpoint.shape)
+    return lister(query, parts, account) if lister else _ANSWERERS[query.endpoint.shape](query, parts)
 
 
 # --- Shape.TOTALS -------------------------------------------------------------------------------------------------
@@ -60,11 +62,11 @@ def _totals(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
 
 
 def _period_totals(groups: Groups, window: Window) -> Answer:
-    sums = _summed(groups.sums[window])
+    sums = summed(groups.sums[window])
     return {
         "date_range": {"start_date": window.start, "end_date": window.end, "days": window.days},
-        "traffic": _figures(sums, _TRAFFIC),
-        "conversions": _figures(sums, _CONVERSIONS),
+        "traffic": figures(sums, _TRAFFIC),
+        "conversions": figures(sums, _CONVERSIONS),
     }
 
 
@@ -72,7 +74,7 @@ def _series(query: StatsQuery, groups: Groups, window: Window, metric: str) -> A
     """One point per day, or per hour of each day, the empty ones included."""
     hourly = query.granularity is Granularity.HOURLY
     values = dict(zip(_moments(groups, hourly), groups.sums[window][metric].tolist(), strict=True))
-    present = _figure(metric)
+    present = figure(metric)
     points = [
         {"date": day, "hour": hour, "day_of_week": None, "value": present(values.get((day, hour), 0))}
         for day in _days(window)
@@ -152,7 +154,7 @@ def _traffic_rows(query: StatsQuery, groups: Groups, chosen: Column) -> list[Ans
     columns |= _metric_columns(query, groups, chosen)
     if query.scope.comparison is not None:
         columns |= _previous_columns(query, groups, chosen, query.scope.comparison)
-    return _as_rows(columns)
+    return as_rows(columns)
 
 
 def _dimension_columns(dimensions: Iterable[str], groups: Groups, chosen: Column) -> dict[str, list[Any]]:
@@ -164,7 +166,7 @@ def _metric_columns(query: StatsQuery, groups: Groups, chosen: Column) -> dict[s
     sums = {name: column[chosen] for name, column in all_sums.items()}
     whole = int(all_sums[ROW_COUNT[query.endpoint.table]].sum())
     sums |= {"part": sums[ROW_COUNT[query.endpoint.table]], "whole": np.full(len(chosen), whole)}
-    return {name: _figure_column(name, value_of(name, sums)) for name in query.endpoint.metrics}
+    return {name: figure_column(name, value_of(name, sums)) for name in query.endpoint.metrics}
 
 
 def _previous_columns(query: StatsQuery, groups: Groups, chosen: Column, window: Window) -> dict[str, list[Any]]:
@@ -173,7 +175,7 @@ def _previous_columns(query: StatsQuery, groups: Groups, chosen: Column, window:
     existed = (sums[ROW_COUNT[query.endpoint.table]] > 0).tolist()
     return {
         f"{name}_prev": [
-            value if there else None for value, there in zip(_figure_column(name, sums[name]), existed, strict=True)
+            value if there else None for value, there in zip(figure_column(name, sums[name]), existed, strict=True)
         ]
         for name in additive_metrics(query.endpoint.metrics)
     }
@@ -185,8 +187,8 @@ def additive_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
 
 
 def _window_totals(query: StatsQuery, groups: Groups, positions: Column, window: Window) -> Answer:
-    sums = _summed({name: column[positions] for name, column in groups.sums[window].items()})
-    return _figures(sums, additive_metrics(query.endpoint.metrics))
+    sums = summed({name: column[positions] for name, column in groups.sums[window].items()})
+    return figures(sums, additive_metrics(query.endpoint.metrics))
 
 
 def _comparison(query: StatsQuery, groups: Groups, positions: Column, window: Window) -> Answer:
@@ -211,14 +213,14 @@ def _list(query: StatsQuery, dimension: str, groups: Groups) -> list[Answer]:
     columns = _dimension_columns((dimension,), groups, order) | _metric_columns(query, groups, order)
     if query.scope.comparison is not None:
         columns |= _previous_columns(query, groups, order, query.scope.comparison)
-    return _as_rows(columns)
+    return as_rows(columns)
 
 
 # --- Shape.GOALS --------------------------------------------------------------------------------------------------
 
 
 def _goals(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
-    """A page of goals of one kind, each with its split.  Contract §1.12, §1.13."""
+    """A page of goals of one kind, or of those named, each with its split.  Contract §1.12, §1.13."""
     groups = parts["rows"]
     splits = {
         "by_source": _split(query, parts["by_source"], UTM),
@@ -231,13 +233,17 @@ def _goals(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
             columns |= _previous_columns(query, groups, chosen, query.scope.comparison)
         for name, by_goal in splits.items():
             columns[name] = [by_goal.get(code, []) for code in groups.keys["goal"].codes[chosen].tolist()]
-        return _as_rows(columns)
+        return as_rows(columns)
 
     return _page(query, groups, _of_kind(query, groups), make_rows)
 
 
 def _of_kind(query: StatsQuery, groups: Groups) -> Column:
-    return np.flatnonzero(groups.keys["goal_kind"].codes == query.endpoint.goal_kind)
+    of_kind = groups.keys["goal_kind"].codes == query.endpoint.goal_kind
+    if query.goals:
+        names = groups.keys["goal"]
+        of_kind &= np.array([names.word(code) in query.goals for code in names.codes.tolist()], dtype=bool)
+    return np.flatnonzero(of_kind)
 
 
 def _split(query: StatsQuery, groups: Groups, dimensions: tuple[str, ...]) -> dict[int, list[Answer]]:
@@ -251,12 +257,61 @@ def _split(query: StatsQuery, groups: Groups, dimensions: tuple[str, ...]) -> di
     wholes = np.bincount(goals, weights=counts, minlength=1).astype(np.int64)[goals] if len(found) else counts
     columns = _dimension_columns(dimensions, groups, found)
     columns["count"] = counts.tolist()
-    columns["revenue"] = _figure_column("revenue", sums["revenue"][found])
-    columns["percentage"] = _figure_column("percentage", value_of("percentage", {"part": counts, "whole": wholes}))
+    columns["revenue"] = figure_column("revenue", sums["revenue"][found])
+    columns["percentage"] = figure_column("percentage", value_of("percentage", {"part": counts, "whole": wholes}))
     split: dict[int, list[Answer]] = {}
-    for goal, row in zip(goals.tolist(), _as_rows(columns), strict=True):
+    for goal, row in zip(goals.tolist(), as_rows(columns), strict=True):
         split.setdefault(goal, []).append(row)
     return split
+
+
+# --- Shape.GOAL and Shape.NAMES -----------------------------------------------------------------------------------
+
+
+def _goal(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
+    """``{conversion_type, totals, by_source, by_country, …}`` of one goal; zeros when it was never reached."""
+    (name,) = query.goals
+    answer: Answer = {"conversion_type": name}
+    for part, grouping in groupings(query).items():
+        groups = parts[part]
+        split = _split(query, groups, grouping.dimensions[2:])
+        answer[part] = next(
+            (rows for code, rows in split.items() if groups.keys["goal"].word(code) == name),
+            [],
+        )
+    answer["totals"] = {"count": sum(row["count"] for row in answer["by_country"])}
+    return answer
+
+
+def _names(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
+    """``{names}``, in order of the alphabet."""
+    groups = parts["rows"]
+    found = _of_kind(query, groups)
+    reached = found[groups.sums[query.scope.window]["count"][found] > 0]
+    return {"names": sorted(groups.keys["goal"].spell(reached))}
+
+
+# --- Shape.TOP and Shape.GROUPED ----------------------------------------------------------------------------------
+
+
+def _top(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
+    """``{rows}``: the first few, never compared."""
+    groups = parts["rows"]
+    present = np.flatnonzero(groups.sums[query.scope.window][ROW_COUNT[query.endpoint.table]] > 0)
+    return {"rows": _traffic_rows(query, groups, _sorted(query, groups, present)[: query.page_size])}
+
+
+def _grouped(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
+    """A page of groups with the number of different finer values in each; what belongs to none is left out."""
+    finer = parts["rows"]
+    count = ROW_COUNT[query.endpoint.table]
+    counted = {
+        window: {**sums, "unique_pages": (sums[count] > 0).astype(np.int64)} for window, sums in finer.sums.items()
+    }
+    groups = regroup(Groups(finer.keys, counted), {name: finer.keys[name] for name in query.endpoint.dimensions})
+    own = groups.keys[query.endpoint.dimensions[0]]
+    named = np.flatnonzero([own.word(code) != "" for code in own.codes.tolist()])
+    return _page(query, groups, named, _traffic_rows)
 
 
 # --- Shape.FUNNEL -------------------------------------------------------------------------------------------------
@@ -271,11 +326,11 @@ def _funnel(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
     reached = _goals_by_row(query, goals)
     overall = _goals_overall(goals, reached)
     columns = _dimension_columns(dimensions, groups, chosen) | _metric_columns(query, groups, chosen)
-    rows = _as_rows(columns)
+    rows = as_rows(columns)
     codes = zip(*(groups.keys[name].codes[chosen].tolist() for name in dimensions), strict=True)
     for row, key in zip(rows, codes, strict=False):
         row |= _goal_lists(goals, reached.get(key, {}), overall)
-    totals = dict.fromkeys(dimensions, "") | _figures(_summed(groups.sums[window]), query.endpoint.metrics)
+    totals = dict.fromkeys(dimensions, "") | figures(summed(groups.sums[window]), query.endpoint.metrics)
     return {
         "microconversion_types": _goal_names(goals, overall, 0),
         "conversion_types": _goal_names(goals, overall, 1),
@@ -324,50 +379,8 @@ def _goal_lists(goals: Groups, reached: _Reached, order: Iterable[tuple[int, int
     return {
         "microconversions": [{"type": name, "count": count} for kind, name, count, _ in ordered if kind == 0],
         "conversions": [{"type": name, "count": count} for kind, name, count, _ in ordered if kind == 1],
-        "revenue": [{"type": name, "amount": _money(cents)} for kind, name, _, cents in ordered if kind == 1],
+        "revenue": [{"type": name, "amount": money(cents)} for kind, name, _, cents in ordered if kind == 1],
     }
-
-
-# --- figures ------------------------------------------------------------------------------------------------------
-
-
-def _summed(sums: Mapping[str, Column]) -> dict[str, int]:
-    return {name: int(column.sum()) for name, column in sums.items()}
-
-
-def _figures(sums: Sums, metrics: Iterable[str]) -> Answer:
-    return {name: _figure(name)(value_of(name, sums)) for name in metrics}
-
-
-def _figure_column(metric: str, column: Column) -> list[Any]:
-    present = _figure(metric)
-    return column.tolist() if present is int else [present(value) for value in column.tolist()]
-
-
-def _figure(metric: str) -> Callable[[int], Any]:
-    """How an integer of this metric's unit leaves the engine."""
-    return _PRESENT[METRICS[metric].unit]
-
-
-def _money(cents: int) -> Decimal:
-    return Decimal(cents).scaleb(-2)
-
-
-def _hundredths(value: int) -> float:
-    return value / 100
-
-
-_PRESENT: dict[Unit, Callable[[int], Any]] = {
-    Unit.COUNT: int,
-    Unit.MONEY: _money,
-    Unit.PERCENT: _hundredths,
-    Unit.RATIO: _hundredths,
-}
-
-
-def _as_rows(columns: Mapping[str, list[Any]]) -> list[Answer]:
-    names = tuple(columns)
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 _ANSWERERS: dict[Shape, Callable[[StatsQuery, Mapping[str, Groups]], Answer]] = {
@@ -376,4 +389,9 @@ _ANSWERERS: dict[Shape, Callable[[StatsQuery, Mapping[str, Groups]], Answer]] = 
     Shape.BREAKDOWN: _breakdown,
     Shape.GOALS: _goals,
     Shape.FUNNEL: _funnel,
+    Shape.GOAL: _goal,
+    Shape.NAMES: _names,
+    Shape.TOP: _top,
+    Shape.GROUPED: _grouped,
+    Shape.FREE: free_rows,
 }

@@ -10,21 +10,23 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
-from ..warehouse.store import Scan, ScanResult, Snapshot
+from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot
 from .answers import Answer, cut
 from .gate import ScanGate
-from .planner import SharedKey, covers, fuse, shared_keys
+from .planner import SharedKey, covers, fuse, listings, shared_keys
 
 log = logging.getLogger(__name__)
 
+Asked = TypeVar("Asked")
+Told = TypeVar("Told", bound=Mapping[Any, Groups | Keys])
 Started = tuple[Scan, "asyncio.Task[ScanResult]"]
 
 
@@ -36,6 +38,7 @@ class Sharing:
     distinct: int = 0  # after equal ones were asked once
     scans: int = 0  # statements sent to the warehouse
     scan_ms: float = 0.0  # their time, summed
+    rows: int = 0  # that they brought back
 
     @property
     def identical(self) -> int:
@@ -50,8 +53,11 @@ class StatsLoader:
         self._snapshot = snapshot
         self._gate = gate
         self._slots = asyncio.Semaphore(max_scans)
-        self._loader: DataLoader[StatsQuery, Answer] = DataLoader(self._answer_all)
+        self._loader: DataLoader[StatsQuery, asyncio.Task[Answer]] = DataLoader(self._start_answers)
+        self._answers: list[asyncio.Task[Answer]] = []
+        self._closed = False
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
+        self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
         self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
@@ -67,24 +73,30 @@ class StatsLoader:
         """
         self.sharing.fields += 1
         try:
-            return await asyncio.shield(self._loader.load(query))
+            answering = await asyncio.shield(self._loader.load(query))
+            return await asyncio.shield(answering)
         except StatsError as error:
             self._loader.clear(query)  # errors are never cached
             raise error.copy() from None
 
     async def close(self) -> None:
-        """Interrupt whatever is still running: no one waits for it any more.  Rule 2.6."""
-        tasks = [task for scans in self._scans.values() for _, task in scans if not task.done()]
+        """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
+        self._closed = True
+        tasks: list[asyncio.Task[Any]] = [task for scans in self._scans.values() for _, task in scans]
+        tasks += self._listings.values()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._answers, return_exceptions=True)
 
-    async def _answer_all(self, queries: Sequence[StatsQuery]) -> list[Any]:
-        """One answer or one exception per question, in order; never raises, or the waiters would hang."""
+    async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Task[Answer]]:
+        """One running answer per question, in order.  Each is ready as soon as its own scans are.  Rule 5.1."""
         self.sharing.distinct += len(queries)
         started = self._start_scans(queries)
-        results = await asyncio.gather(*(self._answer(query, started) for query in queries), return_exceptions=True)
-        return [self._masked(result) for result in results]
+        answers = [asyncio.create_task(self._answer(query, started)) for query in queries]
+        for answer in answers:
+            answer.add_done_callback(_retrieve)
+        self._answers += answers
+        return answers
 
     def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
         """For each key the scan that answers all of its questions: one that runs already, or a new one."""
@@ -98,9 +110,32 @@ class StatsLoader:
         }
 
     async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
+        """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
+        try:
+            return await self._cut(query, started)
+        except StatsError:
+            raise
+        except asyncio.CancelledError:
+            raise InternalError("Internal error") from None
+        except Exception:
+            log.exception("a question failed unexpectedly")
+            raise InternalError("Internal error") from None
+
+    async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
         results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
-        wanted = groupings(query)
-        return cut(query, {name: results[part.table][part.dimensions] for name, part in wanted.items()})
+        parts: dict[str, Any] = {name: results[part.table][part.dimensions] for name, part in groupings(query).items()}
+        parts |= {name: await self._fetched(listing) for name, listing in listings(query).items()}
+        return cut(query, parts, self._snapshot.accounts[query.scope.account])
+
+    async def _fetched(self, listing: Listing) -> ListingResult:
+        """The rows of a listing, fetched once for all who ask."""
+        if listing not in self._listings:
+            self._listings[listing] = asyncio.create_task(self._in_turn(listing.account, self._snapshot.fetch, listing))
+        try:
+            return await self._listings[listing]
+        except BaseException:
+            self._listings.pop(listing, None)
+            raise
 
     async def _result(self, key: SharedKey, query: StatsQuery, started: Started) -> ScanResult:
         """What a scan says about this question.  When a shared one fails, the question is asked alone.  Rule 3.4."""
@@ -122,22 +157,33 @@ class StatsLoader:
         return None
 
     def _start(self, key: SharedKey, scan: Scan) -> Started:
-        started = scan, asyncio.create_task(self._run(scan))
+        started = scan, asyncio.create_task(self._in_turn(scan.account, self._snapshot.scan, scan))
         self._scans[key].append(started)
         return started
 
-    async def _run(self, scan: Scan) -> ScanResult:
-        async with self._slots, self._gate.slot(scan.account):
+    async def _in_turn(self, account: str, read: Callable[[Asked], Awaitable[Told]], asked: Asked) -> Told:
+        """Read from the warehouse once there is a slot for it."""
+        if self._closed:
+            raise asyncio.CancelledError
+        async with self._slots, self._gate.slot(account):
             began = time.perf_counter()
             self.sharing.scans += 1
             try:
-                return await self._snapshot.scan(scan)
+                told = await read(asked)
+                self.sharing.rows += _rows_of(told)
+                return told
             finally:
                 self.sharing.scan_ms += (time.perf_counter() - began) * 1000
 
-    def _masked(self, result: Answer | BaseException) -> Answer | StatsError:
-        if isinstance(result, StatsError) or not isinstance(result, BaseException):
-            return result
-        if not isinstance(result, asyncio.CancelledError):
-            log.error("a question failed unexpectedly", exc_info=result)
-        return InternalError("Internal error")
+
+def _retrieve(answer: asyncio.Task[Answer]) -> None:
+    """An answer that everyone has stopped waiting for may fail unheard."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+def _rows_of(told: Mapping[Any, Groups | Keys]) -> int:
+    """Rows of all groupings of a scan; of a listing those of one column, since all are as long."""
+    groupings = [part.height for part in told.values() if isinstance(part, Groups)]
+    columns = [part.height for part in told.values() if isinstance(part, Keys)]
+    return sum(groupings) + max(columns, default=0)

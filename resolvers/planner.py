@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..catalog.dimensions import Table
+from ..catalog.endpoints import UTM, Shape
+from ..catalog.filters import OPERATORS, Filter, canonical_filter
 from ..catalog.metrics import METRICS
 from ..catalog.periods import Window
 from ..catalog.query import SharedScope, StatsQuery, groupings, summed_metrics
-from ..warehouse.store import Scan
+from ..warehouse.store import Listing, Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,33 @@ def shared_keys(query: StatsQuery) -> tuple[SharedKey, ...]:
     """One key per fact table that the question reads."""
     tables = dict.fromkeys(grouping.table for grouping in groupings(query).values())
     return tuple(SharedKey(query.scope.shared, table) for table in tables)
+
+
+def listings(query: StatsQuery) -> dict[str, Listing]:
+    """The rows a question wants as they are, by the name its answerer knows them under."""
+    match query.endpoint.shape:
+        case Shape.EVENTS:
+            kept = (canonical_filter("goal", OPERATORS["in"], query.goals, "conversion_type"),) if query.goals else ()
+            return {"events": _listing(query, Table.GOALS, EVENT_COLUMNS, kept)}
+        case Shape.STEPS:
+            paths = canonical_filter("path", OPERATORS["in"], query.steps, "steps")
+            goals = canonical_filter("goal", OPERATORS["in"], query.steps, "steps")
+            return {
+                "page_views": _listing(query, Table.PAGE_VIEWS, ("session", "moment", "path"), (paths,)),
+                "goals": _listing(query, Table.GOALS, ("session", "moment", "goal"), (goals,)),
+            }
+        case _:
+            return {}
+
+
+# What an event tells: when, which goal, for how much, and the dimensions of its session.  Contract §1.12.
+EVENT_DIMENSIONS = ("country", "device_type", "browser", "os", "channel", "landing_page", *UTM)
+EVENT_COLUMNS = ("session", "moment", "goal_kind", "goal", "amount_cents", *EVENT_DIMENSIONS)
+
+
+def _listing(query: StatsQuery, table: Table, columns: tuple[str, ...], kept: tuple[Filter, ...]) -> Listing:
+    scope = query.scope
+    return Listing(table, scope.account, scope.window, (*scope.filters, *kept), columns, scope.segment)
 
 
 def fuse(key: SharedKey, queries: Iterable[StatsQuery]) -> Scan:

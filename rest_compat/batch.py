@@ -1,30 +1,50 @@
-"""Running a batch: read the plan, translate each query, run them in order over one shared loader, map back."""
+"""Running a batch: translate each query, run them in order over one shared loader, map back.  Batch rules 2 to 5."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..catalog.errors import InvalidQuery, StatsError
 from ..resolvers.loader import Sharing
 from ..schema.context import RequestContext
 from ..schema.engine import Engine
 from .batch_answer import batch_answer, validation_answer
 from .execution import execute
-from .params import RestQuery, endpoint_at, read_query
+from .explain import explanation
 from .plan import Plan, PlannedQuery, PlanRefused
 from .responses import timestamp
-from .schedule import run_plan
+from .schedule import PlanRun
+from .translation import Translation, bind, translate
+
+Sleep = Callable[[float], Awaitable[object]]
+Hears = Callable[[PlannedQuery], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
-    """A plan's queries as REST understood them, and those it could not."""
+class OpenBatch:
+    """An accepted plan over one snapshot, one loader and one clock, about to run."""
 
-    queries: dict[str, RestQuery] = field(default_factory=dict)
-    refused: dict[str, StatsError] = field(default_factory=dict)
+    plan: Plan
+    id: str
+    context: RequestContext
+    run: PlanRun
+    began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def timestamp(self) -> str:
+        return timestamp(self.context.now)
+
+    @property
+    def sharing(self) -> Sharing:
+        return self.context.loader.sharing
+
+    @property
+    def wall_ms(self) -> float:
+        return (time.perf_counter() - self.began) * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,47 +56,82 @@ class BatchRun:
     wall_ms: float
 
 
-async def run_batch(plan: Plan, engine: Engine, batch_id: str) -> BatchRun:
-    """Run an accepted plan.  Never fails for a query's sake; raises ``WarehouseUnavailable`` before anything has run."""
-    began = time.perf_counter()
+@asynccontextmanager
+async def open_batch(
+    plan: Plan, engine: Engine, batch_id: str, *, on_start: Hears | None = None, sleep: Sleep = asyncio.sleep
+) -> AsyncIterator[OpenBatch]:
+    """A batch that may be run once; leaving it interrupts what still runs.  Raises ``WarehouseUnavailable``.
+
+    ``on_start`` hears of each query that gets its turn; ``sleep`` waits for the deadline, in seconds from here.
+    """
     async with engine.request(plan.options.parallel_limit) as context:
         translation = translate(plan, context)
         context.loader.expect(query.stats for query in translation.queries.values())
-
-        async def answer(query: PlannedQuery) -> dict[str, Any]:
-            return await execute(translation.queries[query.id], context)
-
-        def scope_of(query: PlannedQuery) -> Hashable:
-            scope = translation.queries[query.id].stats.scope
-            return scope.account, scope.window, scope.filters
-
-        outcomes = await run_plan(plan, answer, refused=translation.refused, scope_of=scope_of)
-        told = batch_answer(plan, outcomes, batch_id=batch_id, timestamp=timestamp(context.now))
-        return BatchRun(told, context.loader.sharing, (time.perf_counter() - began) * 1000)
+        batch = OpenBatch(plan, batch_id, context, _plan_run(plan, translation, context, on_start))
+        async with _deadline(batch, sleep):
+            yield batch
 
 
-async def validate_batch(subject: Plan | PlanRefused, engine: Engine) -> dict[str, Any]:
-    """What ``/batch/validate`` answers: every fault of the plan and of its queries, without touching data."""
+def _plan_run(plan: Plan, translation: Translation, context: RequestContext, on_start: Hears | None) -> PlanRun:
+    async def answer(query: PlannedQuery) -> dict[str, Any]:
+        return await execute(translation.queries[query.id], context)
+
+    def scope_of(query: PlannedQuery) -> Hashable:
+        return translation.queries[query.id].stats.scope.shared
+
+    return PlanRun(
+        plan,
+        answer,
+        refused=translation.refused,
+        scope_of=scope_of,
+        bind=lambda query, outcomes: bind(query, outcomes, translation, context),
+        on_start=on_start,
+    )
+
+
+@asynccontextmanager
+async def _deadline(batch: OpenBatch, sleep: Sleep) -> AsyncIterator[None]:
+    """While inside, the batch's deadline is kept: it skips what is not ready and interrupts its scans.  Rule 5.3."""
+    deadline_ms = batch.plan.options.deadline_ms
+    if deadline_ms is None:
+        yield
+        return
+
+    async def expire() -> None:
+        await sleep(deadline_ms / 1000)
+        batch.run.expire()
+        await batch.context.loader.close()
+
+    expiring = asyncio.create_task(expire())
+    try:
+        yield
+    finally:
+        expiring.cancel()
+        with suppress(asyncio.CancelledError):
+            await expiring
+
+
+async def run_batch(plan: Plan, engine: Engine, batch_id: str, **listening: Any) -> BatchRun:
+    """Run an accepted plan to its end.  Never fails for a query's sake; takes and raises what ``open_batch`` does."""
+    async with open_batch(plan, engine, batch_id, **listening) as batch:
+        outcomes = await batch.run.finish()
+        told = batch_answer(plan, outcomes, batch_id=batch_id, timestamp=batch.timestamp)
+        return BatchRun(told, batch.sharing, batch.wall_ms)
+
+
+async def validate_batch(subject: Plan | PlanRefused, engine: Engine, *, explain: bool = False) -> dict[str, Any]:
+    """What ``/batch/validate`` answers: every fault of the plan and of its queries, without touching data.
+
+    A valid plan is explained when asked.  Rule 5.4.
+    """
     if isinstance(subject, PlanRefused):
         return validation_answer(subject)
     async with engine.request() as context:
         translation = translate(subject, context)
-    return validation_answer(subject, translation.refused, _warnings(subject))
-
-
-def translate(plan: Plan, context: RequestContext) -> Translation:
-    """Read every query's endpoint and parameters.  A fault is that query's alone.  Rule 1.3."""
-    translation = Translation()
-    for query in plan.queries:
-        try:
-            endpoint = endpoint_at(query.endpoint)
-            translation.queries[query.id] = read_query(endpoint, query.params, context)
-        except InvalidQuery as error:
-            problems = [problem.under(f"{query.field}.params") for problem in error.detail]
-            translation.refused[query.id] = InvalidQuery.of(*problems)
-        except StatsError as error:
-            translation.refused[query.id] = error
-    return translation
+    answer = validation_answer(subject, translation.refused, _warnings(subject))
+    if explain and answer["valid"]:
+        answer["explanation"] = explanation(subject, translation)
+    return answer
 
 
 def _warnings(plan: Plan) -> list[dict[str, str]]:

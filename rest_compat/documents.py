@@ -9,9 +9,19 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from ..catalog.endpoints import ENDPOINTS, INCLUDES, UTM, Endpoint, Shape
+from ..catalog.endpoints import (
+    ENDPOINTS,
+    FREE_DIMENSIONS,
+    FREE_METRICS,
+    GOAL_SPLITS,
+    INCLUDES,
+    UTM,
+    Endpoint,
+    Shape,
+)
 from ..catalog.filters import Filter, Match
 from ..resolvers.answers import additive_metrics
+from ..resolvers.planner import EVENT_DIMENSIONS
 from ..schema.naming import camel_case
 from ..schema.schema import schema
 from ..schema.stats import arguments_of
@@ -23,6 +33,7 @@ _SCOPE = {
     "startDate": "Date",
     "endDate": "Date",
     "compare": "Compare",
+    "segment": "String",
     "filters": "[FilterInput!]",
 }
 _SWITCHES = ("compared", "withTotals", "withUtm", *(f"with_{word}" for word in INCLUDES))
@@ -53,6 +64,7 @@ def variables_of(query: RestQuery) -> dict[str, Any]:
         "startDate": _iso(query.dates.get("start_date")),
         "endDate": _iso(query.dates.get("end_date")),
         "compare": query.compare.name,
+        "segment": query.segment,
         "filters": [_filter_input(condition) for condition in query.filters],
         "compared": stats.scope.comparison is not None,
         "withTotals": query.include_totals,
@@ -76,6 +88,18 @@ def _argument_value(name: str, stats: Any) -> Any:
             return [word.upper() for word, dimension in INCLUDES.items() if dimension in stats.include]
         case "include_utm":
             return set(UTM) <= set(stats.include)
+        case "conversion_type":
+            return list(stats.goals) or None
+        case "type":
+            return stats.goals[0]
+        case "steps":
+            return list(stats.steps)
+        case "dimensions" | "metrics":
+            return [word.upper() for word in getattr(stats.free, name)]
+        case "order_by":
+            return [{"field": word.upper(), "direction": order.name} for word, order in stats.free.order_by]
+        case "offset":
+            return stats.free.offset
         case _:
             return getattr(stats, name)
 
@@ -189,6 +213,44 @@ def _goals(endpoint: Endpoint) -> str:
     return _page(endpoint, f"conversion_type: conversionType {_measures(endpoint.metrics)} {splits}")
 
 
+def _top(endpoint: Endpoint) -> str:
+    return f"rows {{ {_fields((*endpoint.dimensions, *endpoint.labels, *endpoint.metrics))} }}"
+
+
+def _grouped(endpoint: Endpoint) -> str:
+    return _page(endpoint, f"{_fields(endpoint.dimensions)} {_measures(endpoint.metrics)}")
+
+
+def _goal(endpoint: Endpoint) -> str:
+    splits = {"by_source": UTM, **{f"by_{name}": (name,) for name in GOAL_SPLITS}}
+    parts = [f"{name}: {camel_case(name)} {{ {_fields(split)} count percentage }}" for name, split in splits.items()]
+    return f"{_fields(('conversion_type',))} totals {{ count }} {' '.join(parts)}"
+
+
+def _names(endpoint: Endpoint) -> str:
+    return "names"
+
+
+def _events(endpoint: Endpoint) -> str:
+    told = ("date", "hour", "timestamp_utc", "timestamp_local", "conversion_type")
+    amount = ("amount",) if endpoint.goal_kind else ()
+    dimensions = tuple(name for name in EVENT_DIMENSIONS if name != "channel")
+    row = f"{_fields((*told, *amount, *dimensions))} channel_group: channel"
+    return f"rows {{ {row} }} total page page_size: pageSize has_next: hasNext has_prev: hasPrev"
+
+
+def _steps(endpoint: Endpoint) -> str:
+    step = _fields(("step_number", "name", "count", "conversion_rate", "drop_off_rate"))
+    overall = _fields(("total_entries", "total_completions", "overall_conversion_rate"))
+    return f"{_DATE_RANGE} steps {{ {step} }} {overall}"
+
+
+def _free(endpoint: Endpoint) -> str:
+    row = _fields((*FREE_DIMENSIONS, *FREE_METRICS, "bounce_rate"))
+    counts = _fields(("total", "has_more", "comparison_total"))
+    return f"rows {{ {row} }} comparison_rows: comparisonRows {{ {row} }} {counts}"
+
+
 def _funnel(endpoint: Endpoint) -> str:
     row = (
         f"{_fields((*endpoint.dimensions, *endpoint.metrics))} "
@@ -204,4 +266,11 @@ _SELECTIONS = {
     Shape.BREAKDOWN: _breakdown,
     Shape.GOALS: _goals,
     Shape.FUNNEL: _funnel,
+    Shape.TOP: _top,
+    Shape.GROUPED: _grouped,
+    Shape.GOAL: _goal,
+    Shape.NAMES: _names,
+    Shape.EVENTS: _events,
+    Shape.STEPS: _steps,
+    Shape.FREE: _free,
 }

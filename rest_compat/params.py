@@ -13,13 +13,16 @@ from datetime import date
 from typing import Any
 
 from ..catalog.accounts import Account, check_account_id
-from ..catalog.endpoints import ENDPOINTS_BY_PATH, INCLUDES, Endpoint
+from ..catalog.endpoints import ENDPOINTS_BY_PATH, INCLUDES, Endpoint, Shape
 from ..catalog.errors import BadRequest, InvalidQuery, NotFound, Problem, StatsError, suggestion
 from ..catalog.filters import Filter, make_filter, parse_country, parse_filters
 from ..catalog.periods import Compare, Window, parse_period
 from ..catalog.query import Granularity, Scope, SortOrder, StatsQuery, ask, make_scope
 from ..schema.context import RequestContext
 from .spelled_params import spell_params
+
+
+MOST_PARAMETERS = 100  # of one query; a mebibyte of unknown ones would take seconds to tell
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class Reading:
     compare: Compare | None = None
     standard: list[Filter] = field(default_factory=list)  # of the standard parameters
     explicit: tuple[Filter, ...] = ()  # of ``filters``; these win where both name a field
+    segment: str | None = None
     report: dict[str, Any] = field(default_factory=dict)  # the report's own arguments
     include_totals: bool = False
 
@@ -45,6 +49,8 @@ class RestQuery:
     compare: Compare
     filters: tuple[Filter, ...]
     include_totals: bool
+    segment: str | None = None
+    granularity: str = "total"  # of a free query
 
     @property
     def endpoint(self) -> Endpoint:
@@ -56,29 +62,93 @@ def endpoint_at(path: str) -> Endpoint:
 
     Raises ``NotFound`` for anything else.
     """
-    endpoint = ENDPOINTS_BY_PATH.get(path.removesuffix("/"))
-    if endpoint is None:
+    template = _template_of(path.removesuffix("/"))
+    if template is None:
         raise NotFound(f"Unknown endpoint: {path[:80]}{suggestion(path, ENDPOINTS_BY_PATH)}")
-    return endpoint
+    return ENDPOINTS_BY_PATH[template]
 
 
-def read_query(endpoint: Endpoint, params: Mapping[str, Any], context: RequestContext) -> RestQuery:
-    """Read the parameters of one query.
+def path_params(path: str) -> dict[str, str]:
+    """The parameters that stand in the path itself, such as ``type`` in ``/stats/microconversions/{type}``."""
+    trimmed = path.removesuffix("/")
+    pattern = _TEMPLATES.get(_template_of(trimmed) or "")
+    found = pattern.fullmatch(trimmed) if pattern else None
+    return found.groupdict() if found else {}
+
+
+# Paths with a place for a value, as patterns.  A value is one plain segment: no slash, however written.
+_TEMPLATES = {
+    path: re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/%?#]{1,200})", re.escape(path)))
+    for path in ENDPOINTS_BY_PATH
+    if "{" in path
+}
+
+
+def _template_of(path: str) -> str | None:
+    if path in ENDPOINTS_BY_PATH and path not in _TEMPLATES:
+        return path
+    return next((template for template, pattern in _TEMPLATES.items() if pattern.fullmatch(path)), None)
+
+
+def read_query(
+    endpoint: Endpoint,
+    params: Mapping[str, Any],
+    context: RequestContext,
+    filters: tuple[Filter, ...] = (),
+    **report: Any,
+) -> RestQuery:
+    """Read the parameters of one query.  What a body of its own has told already comes as ``filters`` and ``report``.
 
     Raises ``InvalidQuery`` with every problem by parameter name; ``BadRequest`` when nothing is wrong but dates, periods,
     comparisons and filters (Contract §2.2-2.4); ``AccountNotFound`` when nothing is wrong but that.
     """
-    reading = Reading()
-    problems: list[Problem] = []
-    for name, value in params.items():
-        try:
-            _read_one(reading, endpoint, name, value)
-        except (InvalidQuery, BadRequest) as fault:
-            problems += _problems_of(fault, name)
-    problems += _joint_problems(reading, endpoint, context, wrong={problem.field for problem in problems})
+    reading, problems = _read(endpoint, params, context, told=Reading(explicit=filters, report=dict(report)))
     if problems:
         raise _told_together(problems)
     return _resolve(endpoint, reading, context)
+
+
+def read_literals(
+    endpoint: Endpoint, params: Mapping[str, Any], bound: Mapping[str, int], context: RequestContext
+) -> RestQuery | None:
+    """What ``params`` tell before the values of the ``bound`` parameters are known (name: how many).  Rule 5.2.
+
+    None when even the account or the window waits for a value.  Raises as ``read_query`` what no value can mend.
+    """
+    reading, problems = _read(endpoint, params, context, bound)
+    if problems:
+        raise _told_together(problems)
+    dates_known = bound.keys().isdisjoint(_DATES)
+    if not reading.account_id:
+        return None
+    if not dates_known:
+        reading.dates.clear()
+    query = _resolve(endpoint, reading, context)
+    return query if dates_known else None
+
+
+def _read(
+    endpoint: Endpoint,
+    params: Mapping[str, Any],
+    context: RequestContext,
+    bound: Mapping[str, int] | None = None,
+    told: Reading | None = None,
+) -> tuple[Reading, list[Problem]]:
+    """All parameters, and everything wrong with them; of ``bound`` ones only whether they may be given at all."""
+    reading, bound = told or Reading(), bound or {}
+    if len(params) + len(bound) > MOST_PARAMETERS:
+        return reading, [Problem("", f"a query takes at most {MOST_PARAMETERS} parameters", "too_many")]
+    problems: list[Problem] = []
+    for name in (*params, *bound):
+        try:
+            if name in bound:
+                _parameter(endpoint, name, bound[name])
+            else:
+                _read_one(reading, endpoint, name, params[name])
+        except (InvalidQuery, BadRequest) as fault:
+            problems += _problems_of(fault, name)
+    wrong = {problem.field for problem in problems}
+    return reading, problems + _joint_problems(reading, endpoint, context, wrong | bound.keys())
 
 
 def _joint_problems(reading: Reading, endpoint: Endpoint, context: RequestContext, wrong: set[str]) -> list[Problem]:
@@ -121,30 +191,36 @@ def _resolve(endpoint: Endpoint, reading: Reading, context: RequestContext) -> R
     compare = _compare_of(endpoint, reading)
     named = {condition.field for condition in reading.explicit}
     filters = (*reading.explicit, *(given for given in reading.standard if given.field not in named))
-    account = context.account(reading.account_id)
-    scope = make_scope(account, context.now, **reading.dates, compare=compare, filters=filters)
+    scope = context.scope(
+        reading.account_id, segment=reading.segment, **reading.dates, compare=compare, filters=filters
+    )
     stats = ask(scope, endpoint.name, **reading.report)
-    return RestQuery(stats, reading.dates, compare, filters, reading.include_totals)
+    return RestQuery(stats, reading.dates, compare, filters, reading.include_totals, reading.segment)
 
 
 def _read_one(reading: Reading, endpoint: Endpoint, name: str, value: Any) -> None:
     texts = spell_params({name: value}).get(name)
     if not texts:
         return
+    parameter = _parameter(endpoint, name, len(texts))
+    other, others = reading.given.setdefault(parameter.same_as or name, (name, texts))
+    if others != texts:
+        raise BadRequest(f"{other} and {name} name the same thing and differ: {_listed(others)} and {_listed(texts)}")
+    if other == name:
+        parameter.read(reading, texts if parameter.repeatable else texts[0])
+
+
+def _parameter(endpoint: Endpoint, name: str, times: int) -> Parameter:
+    """The parameter of this name, when this report takes it so many times."""
     parameter = PARAMETERS.get(name)
     if parameter is None:
         near = suggestion(name, parameters_of(endpoint))
         raise _refusal(name[:60], f"unknown parameter '{name[:60]}'{near}", "extra_forbidden")
     if not parameter.taken_by(endpoint):
         raise _refusal(name, f"{endpoint.path} does not take '{name}'", "extra_forbidden")
-    first, *more = texts
-    if more and not parameter.repeatable:
-        raise _refusal(name, f"{name} was given {len(texts)} times and takes one value", "too_many")
-    other, others = reading.given.setdefault(parameter.same_as or name, (name, texts))
-    if others != texts:
-        raise BadRequest(f"{other} and {name} name the same thing and differ: {_listed(others)} and {_listed(texts)}")
-    if other == name:
-        parameter.read(reading, texts if parameter.repeatable else first)
+    if times > 1 and not parameter.repeatable:
+        raise _refusal(name, f"{name} was given {times} times and takes one value", "too_many")
+    return parameter
 
 
 def _listed(texts: tuple[str, ...]) -> str:
@@ -204,6 +280,10 @@ def _filters(reading: Reading, text: str) -> None:
     reading.explicit = parse_filters(text)
 
 
+def _segment(reading: Reading, text: str) -> None:
+    reading.segment = text
+
+
 def _country(reading: Reading, texts: tuple[str, ...]) -> None:
     reading.standard.append(make_filter("country", "in", [parse_country(text) for text in texts], "country"))
 
@@ -213,6 +293,14 @@ def _dimension(name: str, dimension: str) -> Callable[[Reading, tuple[str, ...]]
         reading.standard.append(make_filter(dimension, "in", texts, name))
 
     return read
+
+
+def _goals(reading: Reading, texts: tuple[str, ...]) -> None:
+    reading.report["goals"] = texts
+
+
+def _goal(reading: Reading, text: str) -> None:
+    reading.report["goals"] = (text,)
 
 
 def _path_filter(reading: Reading, text: str) -> None:
@@ -249,18 +337,19 @@ def _text_argument(name: str) -> Callable[[Reading, str], None]:
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
-def _truth(name: str, text: str) -> bool:
+def truth(name: str, text: str) -> bool:
+    """Raises ``InvalidQuery`` for what is neither true nor false."""
     if text.lower() not in _TRUTH:
         raise _refusal(name, f"{name}: '{text[:40]}' is neither true nor false", "bool_parsing")
     return _TRUTH[text.lower()]
 
 
 def _include_totals(reading: Reading, text: str) -> None:
-    reading.include_totals = _truth("include_totals", text)
+    reading.include_totals = truth("include_totals", text)
 
 
 def _include_utm(reading: Reading, text: str) -> None:
-    reading.report["include_utm"] = _truth("include_utm", text)
+    reading.report["include_utm"] = truth("include_utm", text)
 
 
 def _include(reading: Reading, texts: tuple[str, ...]) -> None:
@@ -304,6 +393,7 @@ PARAMETERS: dict[str, Parameter] = {
             "compare", "previous, yoy, true (previous) or none", _compare, lambda endpoint: endpoint.compare is not None
         ),
         Parameter("filters", "field:op:value, several joined by commas", _filters),
+        Parameter("segment", "a segment's slug or id", _segment),
         Parameter("country", "two letters or unknown", _country, repeatable=True),
         *(
             Parameter(name, f"only this {name}", _dimension(name, name), repeatable=True)
@@ -324,6 +414,20 @@ PARAMETERS: dict[str, Parameter] = {
             _dimension("content_grouping", "content_grouping"),
             repeatable=True,
         ),
+        Parameter(
+            "landing_page",
+            "only this landing page, in any case; a slash at the end counts",
+            _dimension("landing_page", "landing_page"),
+            repeatable=True,
+        ),
+        Parameter(
+            "conversion_type",
+            "only this goal",
+            _goals,
+            lambda endpoint: endpoint.conversion_type,
+            repeatable=True,
+        ),
+        Parameter("type", "the goal, part of the path", _goal, lambda endpoint: endpoint.shape is Shape.GOAL),
         Parameter("path_filter", "only paths with this text in them", _path_filter),
         Parameter(
             "search", "a text the dimension must have in it", _text_argument("search"), lambda endpoint: endpoint.search

@@ -1,6 +1,6 @@
 """Reading a batch request into a plan, or into the list of everything wrong with its structure.
 
-Batch rules 1.1 to 1.6 and 2.1.  Content (which report, which parameters, whose account) is each query's own
+Batch rules 1.1 to 1.6, 2.1 and 5.2.  Content (which report, which parameters, whose account) is each query's own
 matter, rule 1.3, and is not looked at here.
 """
 
@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from ..catalog.errors import InvalidQuery, Problem
+from .bindings import Binding, bindings_of
 from .dependency_graph import levels
 from .json_text import excerpt, parse_json
 from .plan_checks import PREFIX, PlanProblem, problems
@@ -21,13 +22,14 @@ MOST_PROBLEMS = 500  # told at once; 1 MiB of nonsense could hold a million
 
 @dataclass(frozen=True, slots=True)
 class PlannedQuery:
-    """One entry of ``queries``.  ``depends_on`` holds each id once, in the order written."""
+    """One entry of ``queries``.  ``depends_on`` holds each id once: those written, then those values are taken from."""
 
     id: str
     endpoint: str  # as the caller wrote it
     params: dict[str, Any]
     depends_on: tuple[str, ...] = ()
     position: int = 0
+    bindings: tuple[Binding, ...] = ()
 
     @property
     def report_path(self) -> str:
@@ -48,6 +50,7 @@ class BatchOptions:
     parallel_limit: int = 5
     include_timing: bool = True
     dry_run: bool = False
+    deadline_ms: int | None = None  # None: as long as it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +110,19 @@ def _refusal(faults: list[PlanProblem], body: dict[str, Any]) -> PlanRefused:
 
 
 def _plan(body: dict[str, Any]) -> Plan:
-    queries = tuple(
-        PlannedQuery(
-            id=query["id"],
-            endpoint=query["endpoint"],
-            params=query["params"],
-            depends_on=tuple(dict.fromkeys(query.get("depends_on", ()))),
-            position=position,
-        )
-        for position, query in enumerate(body["queries"])
-    )
+    queries = tuple(_planned(position, query) for position, query in enumerate(body["queries"]))
     return Plan(queries, BatchOptions(**body.get("options", {})))
+
+
+def _planned(position: int, query: dict[str, Any]) -> PlannedQuery:
+    """Taking a value from a query implies waiting for it.  Rule 5.2."""
+    bindings = bindings_of(query["params"])
+    needed = (*query.get("depends_on", ()), *(binding.source for binding in bindings))
+    return PlannedQuery(
+        id=query["id"],
+        endpoint=query["endpoint"],
+        params=query["params"],
+        depends_on=tuple(dict.fromkeys(needed)),
+        position=position,
+        bindings=bindings,
+    )

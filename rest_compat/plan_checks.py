@@ -1,4 +1,4 @@
-"""Everything that can be wrong with the structure of a batch request.  Batch rule 1.2.
+"""Everything that can be wrong with the structure of a batch request.  Batch rules 1.2 and 5.2.
 
 One row of a table for every member a request may have; a new option is a new row here and a new field of
 ``BatchOptions``.
@@ -14,10 +14,13 @@ from typing import Any
 
 from ..catalog.errors import Problem, suggestion
 from ..catalog.limits import MAX_BATCH_QUERIES
+from .bindings import field_of, is_pointer, written_bindings
 from .dependency_graph import cycles
 from .json_text import ParsedJson, Path, excerpt, shortened
 
 PREFIX = "/stats/"
+LONGEST_DEADLINE_MS = 600_000
+MOST_BINDINGS = 100  # of one query: as many values as a filter takes
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
@@ -79,6 +82,12 @@ def _endpoint_hint(value: str) -> str:
     return f" (did you mean {excerpt(PREFIX + rest)}?)" if found else ""
 
 
+def _pointer_fault(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return "string_type"
+    return None if is_pointer(value) else "string_pattern_mismatch"
+
+
 def _queries_fault(value: Any) -> str | None:
     if not isinstance(value, list):
         return "list_type"
@@ -105,6 +114,11 @@ OPTIONS = {
     "parallel_limit": _whole_number(1, 10),
     "include_timing": FLAG,
     "dry_run": FLAG,
+    "deadline_ms": _whole_number(1, LONGEST_DEADLINE_MS),
+}
+BINDING = {
+    "from": ID,
+    "path": Kind("a JSON Pointer such as '/data/0/utm_source'", _pointer_fault, required=True),
 }
 
 
@@ -195,35 +209,71 @@ def _query_problems(
         yield PlanProblem(f"{path}.id", message, "duplicate_id", good_id)
     if isinstance(needed := query.get("depends_on"), list):
         for index, other in enumerate(needed):
-            yield from _dependency_problems(f"{path}.depends_on.{index}", other, query, positions)
+            yield from _dependency_problems(f"{path}.depends_on.{index}", other, query, positions, WAITING)
+    if isinstance(params := query.get("params"), dict):
+        yield from _bindings_problems(f"{path}.params", params, query, positions)
+
+
+def _bindings_problems(
+    path: str, params: dict[str, Any], query: dict[str, Any], positions: Mapping[str, int]
+) -> Iterator[PlanProblem]:
+    good_id = _good_id(query)
+    written = list(islice(written_bindings(params), MOST_BINDINGS + 1))
+    if len(written) > MOST_BINDINGS:
+        message = f"A query can take at most {MOST_BINDINGS} values from others"
+        yield PlanProblem(path, message, "too_many", good_id)
+    for parameter, place, binding in written[:MOST_BINDINGS]:
+        field = f"{path}.{field_of(shortened(parameter), place)}"
+        yield from _member_problems(field, binding, BINDING, good_id)
+        if not _id_fault(source := binding.get("from")):
+            yield from _dependency_problems(f"{field}.from", source, query, positions, TAKING)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """How one query needs another, in words."""
+
+    of_itself: str
+    purpose: str
+
+
+WAITING = Need("depends on itself", "to wait for")
+TAKING = Need("takes a value from itself", "to take a value from")
 
 
 def _dependency_problems(
-    path: str, needed: Any, query: dict[str, Any], positions: Mapping[str, int]
+    path: str, needed: Any, query: dict[str, Any], positions: Mapping[str, int], need: Need
 ) -> Iterator[PlanProblem]:
     good_id = _good_id(query)
     if not isinstance(needed, str):
         yield PlanProblem(path, f"A dependency must be a query's id, not {excerpt(needed)}", "string_type", good_id)
     elif needed == query.get("id"):
-        yield PlanProblem(path, f"The query {excerpt(needed)} depends on itself", "self_dependency", good_id)
+        yield PlanProblem(path, f"The query {excerpt(needed)} {need.of_itself}", "self_dependency", good_id)
     elif needed not in positions:
         hint = suggestion(shortened(needed), islice(positions, MAX_BATCH_QUERIES))
-        yield PlanProblem(path, f"There is no query {excerpt(needed)} to wait for{hint}", "unknown_dependency", good_id)
+        message = f"There is no query {excerpt(needed)} {need.purpose}{hint}"
+        yield PlanProblem(path, message, "unknown_dependency", good_id)
 
 
 def _cycle_problems(queries: list[Any], positions: Mapping[str, int]) -> Iterator[PlanProblem]:
-    graph = {
-        query_id: _known_others(query_id, queries[position], positions) for query_id, position in positions.items()
-    }
-    for cycle in cycles(graph):
+    needs = {query_id: _known_needs(query_id, queries[position], positions) for query_id, position in positions.items()}
+    for cycle in cycles(needs):
         message = f"The queries wait for each other: {' → '.join(map(shortened, cycle))}"
         position = positions[cycle[0]]
-        yield PlanProblem(f"body.queries.{position}.depends_on", message, "cycle", _good_id(queries[position]))
+        field = f"body.queries.{position}.{needs[cycle[0]][cycle[1]]}"
+        yield PlanProblem(field, message, "cycle", _good_id(queries[position]))
 
 
-def _known_others(query_id: str, query: dict[str, Any], positions: Mapping[str, int]) -> list[str]:
-    needed = query.get("depends_on")
-    if not isinstance(needed, list):
-        return []
-    known = dict.fromkeys(other for other in needed if isinstance(other, str) and other in positions)
-    return [other for other in known if other != query_id]
+def _known_needs(query_id: str, query: dict[str, Any], positions: Mapping[str, int]) -> dict[str, str]:
+    """Which other queries of the plan a query needs, and the field that says so."""
+    return {other: field for other, field in _needs(query) if other in positions and other != query_id}
+
+
+def _needs(query: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whom a query waits for comes last, so that it wins over whom it takes a value from."""
+    if isinstance(params := query.get("params"), dict):
+        for parameter, place, binding in written_bindings(params):
+            if isinstance(source := binding.get("from"), str):
+                yield source, f"params.{field_of(shortened(parameter), place)}.from"
+    if isinstance(needed := query.get("depends_on"), list):
+        yield from ((other, "depends_on") for other in needed if isinstance(other, str))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -15,8 +16,9 @@ from ..catalog.endpoints import ENDPOINTS_BY_PATH, Endpoint
 from ..catalog.errors import InvalidQuery, NotFound, StatsError, suggestion
 from ..schema.engine import Engine
 from .batch import BatchRun, run_batch, validate_batch
+from .bodies import read_free_query, read_funnel, read_object
 from .execution import execute
-from .params import read_query
+from .params import read_query, truth
 from .plan import PlanRefused, read_plan
 from .responses import (
     ClientGone,
@@ -29,6 +31,7 @@ from .responses import (
     unless_client_leaves,
 )
 from .shapes import envelope
+from .streaming import StreamedBatch, stream_accepted, stream_batch
 
 PREFIX = "/api/v1"
 
@@ -63,6 +66,38 @@ def _told_errors(handler: Handler) -> Handler:
     return told
 
 
+def _funnel_steps(engine: Engine) -> Handler:
+    async def funnel(request: Request) -> Response:
+        body = read_object(await read_body(request))
+        async with engine.request() as context:
+            with _told_under("body"):
+                query, name = read_funnel(body, context)
+            data = {"name": name} | await execute(query, context)
+            return JSONResponse(envelope(query.endpoint, data, timestamp(context.now)))
+
+    return funnel
+
+
+def _free_query(engine: Engine) -> Handler:
+    async def free(request: Request) -> Response:
+        body = read_object(await read_body(request))
+        async with engine.request() as context:
+            with _told_under("body"):
+                query = read_free_query(body, context)
+            return JSONResponse(await execute(query, context))
+
+    return free
+
+
+@contextmanager
+def _told_under(prefix: str) -> Iterator[None]:
+    """Problems seen from the request: ``page`` of a query string is ``query.page``."""
+    try:
+        yield
+    except InvalidQuery as error:
+        raise InvalidQuery.of(*(problem.under(prefix) for problem in error.detail)) from None
+
+
 def _report(engine: Engine, endpoint: Endpoint) -> Handler:
     async def report(request: Request) -> Response:
         async with engine.request() as context:
@@ -93,6 +128,9 @@ def _batch(engine: Engine) -> Handler:
         plan = read_plan(await read_body(request))
         if plan.options.dry_run:
             return JSONResponse(await validate_batch(plan, engine))
+        if media_type := stream_accepted(",".join(request.headers.getlist("accept"))):
+            records = stream_batch(plan, engine, _batch_id(request))
+            return StreamedBatch(await unless_client_leaves(request, anext(records)), records, media_type)
         run = await unless_client_leaves(request, run_batch(plan, engine, _batch_id(request)))
         return JSONResponse(run.answer, headers={"Server-Timing": _server_timing(run)})
 
@@ -124,6 +162,12 @@ def _validate(engine: Engine) -> Handler:
             subject = read_plan(await read_body(request))
         except PlanRefused as refusal:
             subject = refusal
-        return JSONResponse(await validate_batch(subject, engine))
+        return JSONResponse(await validate_batch(subject, engine, explain=_explain_asked(request)))
 
     return validate
+
+
+def _explain_asked(request: Request) -> bool:
+    """Raises ``InvalidQuery`` for what is neither true nor false."""
+    with _told_under("query"):
+        return truth("explain", request.query_params.get("explain", "false"))

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..catalog.endpoints import Endpoint, Shape
 from ..catalog.metrics import METRICS, Unit
+from ..catalog.query import FreeColumns
+from ..resolvers.free_rows import told_metrics
 from .params import RestQuery
 
 Json = dict[str, Any]
@@ -100,22 +102,90 @@ def _funnel_row(row: Json) -> Json:
     }
 
 
+def _top(query: RestQuery, report: Json) -> Json:
+    if not query.endpoint.money_as_text:
+        _money_to_numbers(report["rows"])
+    return {"data": report["rows"]}
+
+
+def _goal(query: RestQuery, report: Json) -> Json:
+    return report
+
+
+def _names(query: RestQuery, report: Json) -> Json:
+    return {"data": report["names"]}
+
+
+def _events(query: RestQuery, report: Json) -> Json:
+    """Custom properties are not kept, so there are none to tell.  Contract §1.12."""
+    rows = [row | {"properties": {}} for row in report["rows"]]
+    return {"data": rows} | {name: report[name] for name in ("total", "page", "page_size", "has_next", "has_prev")}
+
+
+def _steps(query: RestQuery, report: Json) -> Json:
+    return report
+
+
+def _free(query: RestQuery, report: Json) -> Json:
+    """``{data, meta}``, and the comparison's own rows and meta when there is one.  Contract §1.17."""
+    free, scope = query.stats.free or FreeColumns(), query.stats.scope
+    words = (*free.dimensions, *told_metrics(free.metrics))
+    data: Json = {"data": _only(words, report["rows"]), "meta": _free_meta(query, free, report)}
+    if scope.comparison is not None:
+        data["comparison_data"] = _only(words, report["comparison_rows"])
+        data["comparison_meta"] = {
+            "date_from": scope.comparison.start.isoformat(),
+            "date_to": scope.comparison.end.isoformat(),
+            "mode": query.compare.value,
+            "total_rows": report["comparison_total"],
+        }
+    return data
+
+
+def _free_meta(query: RestQuery, free: FreeColumns, report: Json) -> Json:
+    return {
+        "total_rows": report["total"],
+        "has_more": report["has_more"],
+        "granularity": query.granularity,
+        "dimensions": list(free.dimensions),
+        "metrics": list(free.metrics),
+    }
+
+
+def _only(words: tuple[str, ...], rows: list[Json]) -> list[Json]:
+    """Of each row what was asked for, money as a number."""
+    kept = [{word: row[word] for word in words} for row in rows]
+    _money_to_numbers(kept)
+    return kept
+
+
 _MAPPERS: dict[Shape, Callable[[RestQuery, Json], Json]] = {
     Shape.TOTALS: _overview,
     Shape.ROWS: _page,
     Shape.BREAKDOWN: _breakdown,
     Shape.GOALS: _goals,
     Shape.FUNNEL: _funnel,
+    Shape.TOP: _top,
+    Shape.GROUPED: _page,
+    Shape.GOAL: _goal,
+    Shape.NAMES: _names,
+    Shape.EVENTS: _events,
+    Shape.STEPS: _steps,
+    Shape.FREE: _free,
 }
 
 
 def envelope(endpoint: Endpoint, data: Json, timestamp: str) -> Json:
     """What ``GET /api/v1/stats/…`` wraps around the data.  Contract §1.0.1."""
     match endpoint.shape:
-        case Shape.FUNNEL:
+        case Shape.FUNNEL | Shape.FREE:
             return data
-        case Shape.TOTALS | Shape.BREAKDOWN:
+        case Shape.TOTALS | Shape.BREAKDOWN | Shape.GOAL | Shape.STEPS:
             return {"success": True, "data": data, "meta": {}, "timestamp": timestamp}
+        case Shape.TOP | Shape.NAMES:
+            return {"success": True, "data": data["data"], "meta": {}, "timestamp": timestamp}
+        case Shape.EVENTS:
+            return {"success": True} | data | {"timestamp": timestamp}
         case _:
             return (
                 {"success": True}

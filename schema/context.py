@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ..catalog.accounts import Account, check_account_id
-from ..catalog.errors import AccountNotFound
+from ..catalog.errors import AccountNotFound, Forbidden
+from ..catalog.identity import ANYONE, Identity
+from ..catalog.query import Scope, make_scope
+from ..catalog.segments import NamedSegment, find_segment
 from ..resolvers.loader import StatsLoader
 
 
@@ -18,11 +22,27 @@ class RequestContext:
     accounts: Mapping[str, Account]
     loader: StatsLoader
     now: datetime
+    segments: tuple[NamedSegment, ...] = ()  # the saved ones
+    identity: Identity = ANYONE  # for whom ``accounts`` are all there are
 
     def account(self, account_id: str) -> Account:
-        """Raises ``InvalidQuery`` for what is no id and ``AccountNotFound`` for an id without an account."""
+        """The account of that id, if it may be read.
+
+        Raises ``InvalidQuery`` for what is no id.  To whoever may read everything an id without an account is
+        ``AccountNotFound``; to all others whatever they may not read is ``Forbidden``, whether it exists or not.  Rule 4.7.
+        """
         check_account_id(account_id)
-        try:
+        if account_id in self.accounts:
             return self.accounts[account_id]
-        except KeyError:
-            raise AccountNotFound(f"Account not found: {account_id}") from None
+        if self.identity.accounts is None:
+            raise AccountNotFound(f"Account not found: {account_id}")
+        raise Forbidden(f"Access denied to account: {account_id}")
+
+    def scope(self, account_id: str, *, segment: str | None = None, **given: Any) -> Scope:
+        """The scope of a question, as ``make_scope`` makes it, narrowed by the segment of that name.
+
+        Raises what ``account`` and ``make_scope`` raise, and ``NotFound`` for an unknown segment.
+        """
+        account = self.account(account_id)
+        narrowed = None if segment is None else find_segment(segment, account.id, self.segments)
+        return make_scope(account, self.now, segment=narrowed, **given)

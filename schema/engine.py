@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..catalog.segments import NamedSegment
 from ..resolvers.gate import ScanGate
 from ..resolvers.loader import StatsLoader
 from ..warehouse.store import Warehouse
 from .context import RequestContext
+from .reading import present_reader
 
 
 def utc_now() -> datetime:
@@ -24,16 +26,21 @@ class Engine:
     warehouse: Warehouse
     clock: Callable[[], datetime] = utc_now
     gate: ScanGate = field(default_factory=ScanGate)
+    segments: tuple[NamedSegment, ...] = ()  # the saved ones, beside those of the system
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
         """A context for one request, which may have ``max_scans`` in flight; leaving it interrupts what still runs.
 
+        It shows the accounts that the present reader may read, as if there were no others.
         Raises ``WarehouseUnavailable``.
         """
         snapshot = self.warehouse.snapshot()
         loader = StatsLoader(snapshot, self.gate, max_scans)
+        reader = present_reader()
+        reader.opened.append(loader.sharing)
+        accounts = reader.identity.readable(snapshot.accounts)
         try:
-            yield RequestContext(snapshot.accounts, loader, self.clock())
+            yield RequestContext(accounts, loader, self.clock(), self.segments, reader.identity)
         finally:
             await loader.close()

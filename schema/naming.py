@@ -14,6 +14,10 @@ def camel_case(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+def pascal_case(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
 def enum_of(name: str, values: Iterable[str], description: str, meanings: dict[str, str] | None = None) -> Any:
     """A GraphQL enum with a value per word; a resolver receives the member, whose ``value`` is the word."""
     told = meanings or {}

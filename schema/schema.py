@@ -14,7 +14,6 @@ from strawberry.schema.config import StrawberryConfig
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.filters import FILTER_FIELDS, OPERATORS, make_filter
 from ..catalog.periods import Compare
-from ..catalog.query import make_scope
 from .context import RequestContext
 from .naming import enum_of
 from .projection import ProjectingExecutor
@@ -77,11 +76,14 @@ class Query:
         start_date: Annotated[date | None, _told("First day, with `endDate` and without `period`.")] = None,
         end_date: Annotated[date | None, _told("Last day, included.")] = None,
         compare: Annotated[CompareEnum | None, _told("An earlier window to compare with.")] = None,  # type: ignore[valid-type]
-        filters: Annotated[list[FilterInput] | None, _told("Conditions, joined by AND.")] = None,
+        segment: Annotated[str | None, _told("A segment's slug or id; see `settings.segments`.")] = None,
+        filters: Annotated[
+            list[FilterInput] | None, _told("Conditions, joined by AND; win over the segment's.")
+        ] = None,
     ) -> Stats:  # type: ignore[valid-type]
-        scope = make_scope(
-            info.context.account(str(account_id)),
-            info.context.now,
+        scope = info.context.scope(
+            str(account_id),
+            segment=segment,
             period=period,
             start_date=start_date,
             end_date=end_date,

@@ -9,6 +9,7 @@ from ..catalog.endpoints import ENDPOINTS, Endpoint
 from ..catalog.filters import FILTER_FIELDS, OPERATORS
 from ..catalog.limits import LIMITS
 from ..catalog.periods import PERIODS
+from ..catalog.segments import SYSTEM_SEGMENTS
 from .naming import camel_case
 from .types import make_type
 
@@ -46,6 +47,7 @@ Settings = make_type(
         ("periods", list[Named], "The words `period` takes."),
         ("filter_fields", list[Named], "The dimensions filters take."),
         ("filter_operators", list[Named], "The operators filters take."),
+        ("segments", list[Named], "The segments of the system; saved ones come beside them."),
         ("reports", list[ReportSettings], "What each report can be asked."),
     ],
     "What this server accepts.",
@@ -58,6 +60,7 @@ def settings() -> dict[str, Any]:
         "periods": [{"name": period.name, "meaning": period.meaning} for period in PERIODS.values()],
         "filter_fields": [{"name": name, "meaning": DIMENSIONS[name].meaning} for name in FILTER_FIELDS],
         "filter_operators": [{"name": operator.name, "meaning": operator.meaning} for operator in OPERATORS.values()],
+        "segments": [{"name": named.slug, "meaning": named.title} for named in SYSTEM_SEGMENTS],
         "reports": [_report_settings(endpoint) for endpoint in ENDPOINTS.values()],
     }
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import strawberry
 
-from ..catalog.endpoints import ENDPOINTS, INCLUDES, Endpoint
-from ..catalog.query import Granularity, Scope, SortOrder, ask
+from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, INCLUDES, Endpoint, Shape
+from ..catalog.query import Granularity, Scope, SortOrder, ask, free_columns
 from .context import RequestContext
 from .naming import enum_of
 from .types import REPORTS, Window
@@ -22,6 +22,9 @@ GranularityEnum = strawberry.enum(
     Granularity, description="The step of a series; AUTO is hourly for one day, else daily."
 )
 IncludeEnum = enum_of("Include", INCLUDES, "A further column that rows are grouped by.")
+
+
+REQUIRED = object()  # the default of an argument that has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,36 @@ def arguments_of(endpoint: Endpoint) -> list[Argument]:
         arguments.append(Argument("search", str | None, None, "A text the dimension must have in it, in any case."))
     if endpoint.granularity:
         arguments.append(Argument("granularity", GranularityEnum, Granularity.AUTO, "The step of the series."))
+    if endpoint.conversion_type:
+        arguments.append(Argument("conversion_type", list[str] | None, None, "Only these goals."))
     if endpoint.include:
         arguments.append(Argument("include", list[IncludeEnum] | None, None, "Further columns to group by."))
         arguments.append(Argument("include_utm", bool, False, "Group by the five UTM dimensions too."))
-    return arguments
+    return arguments + _SHAPE_ARGUMENTS.get(endpoint.shape, [])
+
+
+FreeDimension = enum_of("FreeDimension", FREE_DIMENSIONS, "What a free query can group by.")
+FreeMetric = enum_of("FreeMetric", FREE_METRICS, "What a free query can sum.")
+FreeField = enum_of("FreeField", (*FREE_DIMENSIONS, *FREE_METRICS), "What a free query can be ordered by.")
+
+
+@strawberry.input(description="One field to order by.")
+class FreeOrder:
+    field: FreeField = strawberry.field(description="A dimension or metric that is asked for.")  # type: ignore[valid-type]
+    direction: SortOrderEnum = strawberry.field(default=SortOrder.DESC, description="The direction.")  # type: ignore[valid-type]
+
+
+# What reports of a shape of their own are asked with.
+_SHAPE_ARGUMENTS: dict[Shape, list[Argument]] = {
+    Shape.GOAL: [Argument("type", str, REQUIRED, "The goal's name.")],
+    Shape.STEPS: [Argument("steps", list[str], REQUIRED, "2 to 10 page paths or goals, in their order.")],
+    Shape.FREE: [
+        Argument("dimensions", list[FreeDimension], (), "What to group by; nothing: one row of sums."),
+        Argument("metrics", list[FreeMetric] | None, None, "What to sum; all unless said."),
+        Argument("order_by", list[FreeOrder] | None, None, "By entrances, most first, unless said."),
+        Argument("offset", int, 0, "Rows to leave out at the beginning."),
+    ],
+}
 
 
 def _report_field(endpoint: Endpoint) -> Any:
@@ -71,7 +100,7 @@ def _report_field(endpoint: Endpoint) -> Any:
             inspect.Parameter(
                 argument.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=argument.default,
+                default=inspect.Parameter.empty if argument.default is REQUIRED else argument.default,
                 annotation=kinds[argument.name],
             )
         )
@@ -89,9 +118,23 @@ def _resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
         if size_parameter:
             arguments["page_size"] = arguments.pop(size_parameter)
         plain = {name: _plain(value) for name, value in arguments.items() if value is not None}
-        return await info.context.loader.load(ask(self.scope, endpoint.name, **plain))
+        return await info.context.loader.load(ask(self.scope, endpoint.name, **_engine_words(endpoint, plain)))
 
     return resolve
+
+
+def _engine_words(endpoint: Endpoint, plain: dict[str, Any]) -> dict[str, Any]:
+    """Arguments by the names ``ask`` has for them."""
+    if endpoint.shape is Shape.FREE:
+        order = [(item.field.value, item.direction) for item in plain.pop("order_by", ())]
+        free = {name: tuple(plain.pop(name)) for name in ("dimensions", "metrics") if name in plain}
+        offset = plain.pop("offset")
+        return plain | {"free": free_columns(**free, order_by=order, offset=offset)}
+    if endpoint.shape is Shape.GOAL:
+        return {"goals": [plain["type"]]}
+    if "conversion_type" in plain:
+        plain["goals"] = plain.pop("conversion_type")
+    return plain
 
 
 def _plain(value: Any) -> Any:

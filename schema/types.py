@@ -14,10 +14,21 @@ from typing import Any
 import strawberry
 
 from ..catalog.dimensions import DIMENSIONS
-from ..catalog.endpoints import ENDPOINTS, INCLUDES, UTM, Endpoint, Shape
+from ..catalog.endpoints import (
+    ENDPOINTS,
+    FREE_DIMENSIONS,
+    FREE_METRICS,
+    GOAL_SPLITS,
+    INCLUDES,
+    UTM,
+    Endpoint,
+    Shape,
+)
 from ..catalog.labels import LABELS
 from ..catalog.metrics import METRICS, Unit
 from ..resolvers.answers import additive_metrics
+from ..resolvers.planner import EVENT_DIMENSIONS
+from .naming import pascal_case
 
 # name, type, description
 FieldRow = tuple[str, Any, str]
@@ -108,6 +119,15 @@ _FAMILIES = {
     ("entrances", "engaged_entrances", "microconversions", "conversions", "revenue"): "Landing",
     ("count", "revenue"): "Conversions",
     ("count",): "Microconversions",
+    ("unique_pages", "page_views", "entrances"): "ContentGroup",
+    (
+        "unique_pages",
+        "entrances",
+        "engaged_entrances",
+        "microconversions",
+        "conversions",
+        "revenue",
+    ): "LandingContentGroup",
 }
 
 _TOTALS = {
@@ -128,17 +148,23 @@ _COMPARISONS = {
 }
 
 
+def _paged(row: Any) -> list[FieldRow]:
+    return [
+        ("rows", list[row], "The rows of this page."),
+        ("total", int, "Number of rows on all pages."),
+        ("page", int, "This page's number, from 1."),
+        ("page_size", int, "Rows per page."),
+        ("has_next", bool, "Whether there is a page after this one."),
+        ("has_prev", bool, "Whether there is a page before this one."),
+    ]
+
+
 def _report_type(endpoint: Endpoint, row: Any) -> Any:
     family = additive_metrics(endpoint.metrics)
     return make_type(
         f"{endpoint.noun}Report",
         [
-            ("rows", list[row], "The rows of this page."),
-            ("total", int, "Number of rows on all pages."),
-            ("page", int, "This page's number, from 1."),
-            ("page_size", int, "Rows per page."),
-            ("has_next", bool, "Whether there is a page after this one."),
-            ("has_prev", bool, "Whether there is a page before this one."),
+            *_paged(row),
             ("totals", _TOTALS[family], "Sums over all rows."),
             ("comparison", _COMPARISONS[family] | None, "Sums of the comparison window; null without one."),
         ],
@@ -308,19 +334,176 @@ def _funnel_type(endpoint: Endpoint, row: Any) -> Any:
     )
 
 
-_ROW_MAKERS = {Shape.ROWS: _row_type, Shape.GOALS: _goal_row_type, Shape.FUNNEL: _funnel_row_type}
+# --- short lists, single goals, steps and free rows ---------------------------------------------------------------
+
+
+def _top_row_type(endpoint: Endpoint) -> Any:
+    return make_type(
+        f"{endpoint.noun}Row",
+        [
+            *(_dimension_field(name) for name in endpoint.dimensions),
+            *(_metric_field(name) for name in endpoint.metrics),
+        ],
+        f"One row of {endpoint.name}.",
+    )
+
+
+def _top_type(endpoint: Endpoint, row: Any) -> Any:
+    like = REPORT_ROWS[endpoint.rows_like] if endpoint.rows_like else row
+    return make_type(pascal_case(endpoint.name), [("rows", list[like], "The rows, most first.")], endpoint.meaning)
+
+
+def _share_type(dimension: str) -> Any:
+    """A goal's share from one value of a dimension."""
+    if dimension == "country":
+        return GoalCountry
+    return make_type(
+        f"Goal{pascal_case(dimension)}",
+        [_dimension_field(dimension), *_SPLIT],
+        f"A goal's share from one {dimension}.",
+    )
+
+
+def _goal_type(endpoint: Endpoint, row: Any) -> Any:
+    total = make_type("GoalTotals", [("count", int, "How often it was reached.")], "The sums over a goal's splits.")
+    return make_type(
+        endpoint.noun,
+        [
+            ("conversion_type", str, "The goal's name."),
+            ("totals", total, "Its sums."),
+            ("by_source", list[GoalSource], "Its count by source, most frequent first."),
+            *((f"by_{name}", list[_share_type(name)], f"Its count by {name}.") for name in GOAL_SPLITS),
+        ],
+        endpoint.meaning,
+    )
+
+
+def _names_type(endpoint: Endpoint, row: Any) -> Any:
+    return make_type(
+        pascal_case(endpoint.name), [("names", list[str], "The names, in order of the alphabet.")], endpoint.meaning
+    )
+
+
+def _event_row_type(endpoint: Endpoint) -> Any:
+    return make_type(
+        f"{endpoint.noun}Row",
+        [
+            ("date", date, "Local day."),
+            ("hour", int, "Local hour, 0 to 23."),
+            ("timestamp_utc", str, "ISO 8601, in UTC."),
+            ("timestamp_local", str, "ISO 8601, with the account's offset."),
+            ("conversion_type", str, "The goal's name."),
+            ("amount", Decimal, "What it was worth, in the account's currency."),
+            *(_dimension_field(name) for name in EVENT_DIMENSIONS),
+        ],
+        f"One row of {endpoint.name}.",
+    )
+
+
+def _events_type(endpoint: Endpoint, row: Any) -> Any:
+    return make_type(f"{endpoint.noun}Report", _paged(row), endpoint.meaning)
+
+
+def _step_row_type(endpoint: Endpoint) -> Any:
+    return make_type(
+        "FunnelStep",
+        [
+            ("step_number", int, "From 1."),
+            ("name", str, "The path or goal."),
+            ("count", int, "Sessions that took it after the step before."),
+            ("conversion_rate", float, "In percent of the step before; 100 for the first."),
+            ("drop_off_rate", float, "What was lost of the step before, in percent; 0 for the first."),
+        ],
+        "One step of a custom funnel.",
+    )
+
+
+def _steps_type(endpoint: Endpoint, row: Any) -> Any:
+    return make_type(
+        endpoint.noun,
+        [
+            ("date_range", Window, "The days."),
+            ("steps", list[row], "The steps in their order."),
+            ("total_entries", int, "Sessions that took the first step."),
+            ("total_completions", int, "Sessions that took all of them."),
+            ("overall_conversion_rate", float, "Completions in percent of entries."),
+        ],
+        endpoint.meaning,
+    )
+
+
+_FREE_TYPES: dict[str, Any] = {"date": date, "hour": int, "day_of_week": int}
+_FREE_MEANINGS = {"date": "Local day", "hour": "Local hour, 0 to 23", "day_of_week": "1 is Monday"}
+
+
+def _free_row_type(endpoint: Endpoint) -> Any:
+    return make_type(
+        "FreeRow",
+        [
+            *(
+                (
+                    word,
+                    _FREE_TYPES.get(word, str) | None,
+                    _sentence(f"{_FREE_MEANINGS.get(word) or DIMENSIONS[name].meaning}; null unless asked for"),
+                )
+                for word, name in FREE_DIMENSIONS.items()
+            ),
+            *(
+                (
+                    name,
+                    _TYPE_OF_UNIT[METRICS[name].unit] | None,
+                    _sentence(f"{METRICS[name].meaning}{_SAID_OF_UNIT[METRICS[name].unit]}; null unless asked for"),
+                )
+                for name in (*FREE_METRICS, "bounce_rate")
+            ),
+        ],
+        "One row of a free query.",
+    )
+
+
+def _free_type(endpoint: Endpoint, row: Any) -> Any:
+    return make_type(
+        endpoint.noun,
+        [
+            ("rows", list[row], "The rows of this window."),
+            ("total", int, "Number of rows without the limit."),
+            ("has_more", bool, "Whether there are rows after these."),
+            ("comparison_rows", list[row], "The rows of the comparison window; empty without one."),
+            ("comparison_total", int, "Their number without the limit."),
+        ],
+        endpoint.meaning,
+    )
+
+
+_ROW_MAKERS = {
+    Shape.ROWS: _row_type,
+    Shape.GROUPED: _row_type,
+    Shape.GOALS: _goal_row_type,
+    Shape.FUNNEL: _funnel_row_type,
+    Shape.TOP: _top_row_type,
+    Shape.EVENTS: _event_row_type,
+    Shape.STEPS: _step_row_type,
+    Shape.FREE: _free_row_type,
+}
 _REPORT_MAKERS = {
     Shape.TOTALS: _overview_type,
     Shape.ROWS: _report_type,
     Shape.BREAKDOWN: _breakdown_type,
     Shape.GOALS: _report_type,
     Shape.FUNNEL: _funnel_type,
+    Shape.TOP: _top_type,
+    Shape.GROUPED: _report_type,
+    Shape.GOAL: _goal_type,
+    Shape.NAMES: _names_type,
+    Shape.EVENTS: _events_type,
+    Shape.STEPS: _steps_type,
+    Shape.FREE: _free_type,
 }
 
 REPORT_ROWS: dict[str, Any] = {
     endpoint.name: _ROW_MAKERS[endpoint.shape](endpoint)
     for endpoint in ENDPOINTS.values()
-    if endpoint.shape in _ROW_MAKERS
+    if endpoint.shape in _ROW_MAKERS and not endpoint.rows_like
 }
 REPORTS: dict[str, Any] = {
     endpoint.name: _REPORT_MAKERS[endpoint.shape](endpoint, REPORT_ROWS.get(endpoint.name))

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..catalog.errors import BadRequest, InternalError, NotFound, StatsError
 from ..rest_compat.responses import error_response
+from .entrance import limit_headers
 
 log = logging.getLogger(__name__)
 
@@ -72,4 +73,4 @@ async def told_http_error(request: Request, error: Exception) -> Response:
 async def told_internal_error(request: Request, error: Exception) -> Response:
     """Our fault: logged whole, told without its inside."""
     log.error("request %s failed", getattr(request.state, "request_id", "-"), exc_info=error)
-    return error_response(request, InternalError("Internal error"), SAFE_HEADERS)
+    return error_response(request, InternalError("Internal error"), {**SAFE_HEADERS, **limit_headers(request)})

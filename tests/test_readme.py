@@ -75,7 +75,13 @@ def test_every_report_and_error_is_in_the_readme(word: str) -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    names = [command.name or getattr(command.callback, "__name__", "") for command in cli.registered_commands]
+    groups = {f"{group.name} ": group.typer_instance for group in cli.registered_groups} | {"": cli}
+    names = [
+        prefix + (command.name or getattr(command.callback, "__name__", ""))
+        for prefix, group in groups.items()
+        if group is not None
+        for command in group.registered_commands
+    ]
 
     missing = [name for name in names if f"fanin {name}" not in README.read_text(encoding="utf-8")]
 

@@ -60,6 +60,14 @@ def merge_groups(scan: Scan, columns: Mapping[str, Column], lexicon_of: LexiconO
     return result
 
 
+def regroup(groups: Groups, keys: Mapping[str, Keys]) -> Groups:
+    """The same sums by other keys: ``keys`` has one value for every group there is, and equal ones are put together."""
+    rows = len(next(iter(keys.values())).codes)
+    bins = _bins([column.codes for column in keys.values()], rows)
+    merged = {name: Keys(column.codes[bins.examples], column.lexicon) for name, column in keys.items()}
+    return Groups(merged, {window: _sums(bins, None, sums) for window, sums in groups.sums.items()})
+
+
 def _branch_rows(scan: Scan, window: Window, grouping: tuple[str, ...], places: Column, ids: Column) -> Column:
     number = grouping_id(grouping, dimensions_of(scan.groupings_of(window)))
     return np.flatnonzero((places == scan.windows.index(window)) & (ids == number))

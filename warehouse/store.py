@@ -88,6 +88,11 @@ class Keys:
     lexicon: Lexicon | None
 
     @property
+    def height(self) -> int:
+        """How many rows the column is long."""
+        return len(self.codes)
+
+    @property
     def ranks(self) -> Column:
         return self.codes if self.lexicon is None else self.lexicon.rank[self.codes]
 
@@ -107,6 +112,13 @@ class Groups:
 
     keys: Mapping[str, Keys]
     sums: Mapping[Window, Mapping[str, Column]]
+
+    @property
+    def height(self) -> int:
+        """How many groups there are; the one of no dimension, whose sums may not have been asked for, is one."""
+        columns = [keys.codes for keys in self.keys.values()]
+        columns += [column for sums in self.sums.values() for column in sums.values()]
+        return max(map(len, columns), default=1)
 
 
 ScanResult = Mapping[tuple[str, ...], Groups]

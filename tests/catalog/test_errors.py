@@ -16,7 +16,9 @@ from fanin.catalog.errors import (
     InvalidQuery,
     NotFound,
     Problem,
+    RateLimitExceeded,
     StatsError,
+    Unauthorized,
     WarehouseUnavailable,
     suggestion,
 )
@@ -40,14 +42,22 @@ DOCUMENTED = {
     "gateway_timeout": (504, True),
     "dependency_failed": (None, False),
 }
-OURS = {"unsupported_media_type": (415, False), "fail_fast": (None, False)}  # §6.16 and RFC 9110
+OURS = {  # RFC 9110, §6.16 and batch rules 5.2 and 5.3
+    "unsupported_media_type": (415, False),
+    "fail_fast": (None, False),
+    "deadline": (None, True),
+    "binding_empty": (None, False),
+    "binding_failed": (422, False),
+}
 
 CLASSES = {
     BadRequest: ("bad_request", 400),
     InvalidQuery: ("validation_error", 422),
+    Unauthorized: ("unauthorized", 401),
     Forbidden: ("forbidden", 403),
     NotFound: ("not_found", 404),
     AccountNotFound: ("account_not_found", 404),
+    RateLimitExceeded: ("rate_limit_exceeded", 429),
     WarehouseUnavailable: ("database_unavailable", 503),
     InternalError: ("internal_error", 500),
 }
@@ -55,7 +65,7 @@ CLASSES = {
 every_class = pytest.mark.parametrize("kind", CLASSES)
 
 
-def test_the_codes_are_the_documented_ones_with_their_status_and_two_of_ours():
+def test_the_codes_are_the_documented_ones_with_their_status_and_a_few_of_ours():
     assert {code: (row.http_status, row.retry) for code, row in ERRORS.items()} == DOCUMENTED | OURS
     assert [row.code for row in ERRORS.values()] == list(ERRORS)
     assert [row.meaning for row in ERRORS.values() if not row.meaning.endswith(".")] == []

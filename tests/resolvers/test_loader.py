@@ -343,3 +343,36 @@ def test_the_gate_lets_one_account_have_its_part_only_and_forgets_it_afterwards(
 
     assert inside == ["a0", "a1", "b0"]
     assert left == {}
+
+
+def test_rule_5_1_an_answer_is_ready_as_soon_as_its_own_scans_are(warehouse_file: Path) -> None:
+    async def asked() -> Any:
+        async def hang(scan: Scan) -> None:
+            if scan.windows[0].days == 90:
+                await asyncio.Event().wait()
+
+        async with troubled(warehouse_file, hang) as (context, _):
+            waiting = asyncio.create_task(context.loader.load(question(context, "sources", period="90d")))
+            answer = await context.loader.load(question(context, "sources", period="30d"))
+            assert not waiting.done()
+            waiting.cancel()
+            return answer
+
+    assert asyncio.run(asked())["total"] == 1
+
+
+def test_rule_2_6_a_closed_loader_starts_nothing_more(warehouse_file: Path) -> None:
+    async def nothing(scan: Scan) -> None:
+        return
+
+    async def asked() -> tuple[list[Any], list[Scan]]:
+        async with troubled(warehouse_file, nothing) as (context, snapshot):
+            waiting = asyncio.create_task(context.loader.load(question(context, "sources")))
+            await asyncio.sleep(0)  # asked, and not yet sent anywhere
+            await context.loader.close()
+            return await asyncio.gather(waiting, return_exceptions=True), snapshot.scans
+
+    outcomes, scans = asyncio.run(asked())
+
+    assert [type(outcome) for outcome in outcomes] == [InternalError]
+    assert scans == []

@@ -1,14 +1,17 @@
 """Running a plan, driven by hand: a query ends when the test says so, and the clock stands until it is moved."""
 
 import asyncio
+from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanin.catalog.errors import BadRequest, Forbidden, InternalError, WarehouseUnavailable
+from fanin.rest_compat.bindings import Binding
 from fanin.rest_compat.plan import BatchOptions, Plan, PlannedQuery
-from fanin.rest_compat.schedule import Outcome, Skipped, run_plan
+from fanin.rest_compat.schedule import Outcome, PlanRun, Skipped
 
 UNHURRIED = settings(deadline=None)  # a slow machine is no failure
 
@@ -25,21 +28,28 @@ def plan_of(depends_on, **options):
 class Batch:
     """A running plan.  ``log`` holds what happened, in order: ``+a`` a started, ``a success`` it ended so."""
 
-    def __init__(self, plan, *, refused=None, scopes=None):
+    def __init__(self, plan, *, refused=None, scopes=None, **further):
         self.log = []
         self.in_flight = {}
         self.now = 0.0
         scopes = scopes or {}
-        self.task = asyncio.create_task(
-            run_plan(
-                plan,
-                self.answer,
-                refused=refused or {},
-                scope_of=lambda query: scopes.get(query.id, query.id),
-                clock=lambda: self.now,
-                on_outcome=lambda query, outcome: self.log.append(f"{query.id} {outcome.status}"),
-            )
+        self.run = PlanRun(
+            plan,
+            self.answer,
+            refused=refused or {},
+            scope_of=lambda query: scopes.get(query.id, query.id),
+            clock=lambda: self.now,
+            **further,
         )
+        self.task = asyncio.create_task(self.read())
+
+    async def read(self):
+        outcomes = {}
+        async with aclosing(self.run.settled()) as settled:
+            async for query, outcome in settled:
+                self.log.append(f"{query.id} {outcome.status}")
+                outcomes[query.id] = outcome
+        return {query.id: outcomes[query.id] for query in self.run.plan.queries}
 
     async def answer(self, query):
         self.log.append(f"+{query.id}")
@@ -232,7 +242,7 @@ def test_rule_1_3_a_refused_query_is_not_asked_for_its_scope():
 
     async def scenario():
         plan = plan_of({"a": "", "bad": "", "c": ""})
-        return await run_plan(plan, answer, refused={"bad": BadRequest("no")}, scope_of=scope_of)
+        return await PlanRun(plan, answer, refused={"bad": BadRequest("no")}, scope_of=scope_of).finish()
 
     assert [outcome.status for outcome in asyncio.run(scenario()).values()] == ["success", "error", "success"]
 
@@ -350,9 +360,6 @@ def test_rule_2_5_a_refused_query_is_skipped_like_any_other_after_the_first_erro
 
 
 def test_rule_2_5_a_skip_triggers_nothing():
-    class BindingEmpty(Skipped):
-        code = "binding_empty"
-
     async def scenario():
         batch = Batch(plan_of({"a": "", "b": "", "of_a": ["a"]}, parallel_limit=1, fail_fast=True))
         assert await batch.settled() == ["+a"]
@@ -401,7 +408,9 @@ def test_rule_2_6_cancelling_twice_still_leaves_no_task_behind():
             finally:
                 await cleaned_up.wait()
 
-        run = asyncio.create_task(run_plan(plan_of({"a": ""}), answer, refused={}, scope_of=lambda query: query.id))
+        run = asyncio.create_task(
+            PlanRun(plan_of({"a": ""}), answer, refused={}, scope_of=lambda query: query.id).finish()
+        )
         for _ in range(3):
             await asyncio.sleep(0)
         run.cancel()
@@ -417,18 +426,14 @@ def test_rule_2_6_cancelling_twice_still_leaves_no_task_behind():
     asyncio.run(scenario())
 
 
-def test_a_listener_that_fails_ends_the_batch_and_leaves_no_task_behind():
+def test_a_reader_that_leaves_ends_the_batch_and_no_task_is_left_behind():
     async def scenario():
         async def answer(query):
             return {} if query.id == "a" else await forever()
 
-        def listen(query, outcome):
-            raise BrokenPipeError
-
-        with pytest.raises(BrokenPipeError):
-            await run_plan(
-                plan_of({"a": "", "b": ""}), answer, refused={}, scope_of=lambda query: query.id, on_outcome=listen
-            )
+        run = PlanRun(plan_of({"a": "", "b": ""}), answer, refused={}, scope_of=lambda query: query.id)
+        async with aclosing(run.settled()) as settled:
+            assert (await anext(settled))[0].id == "a"
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(scenario())
@@ -440,9 +445,8 @@ def test_what_is_no_stats_error_is_masked_and_kept_for_the_log(inside):
         raise inside
 
     async def scenario():
-        return await run_plan(
-            plan_of({"a": ""}), answer, refused={}, scope_of=lambda query: query.id, clock=lambda: 0.0
-        )
+        run = PlanRun(plan_of({"a": ""}), answer, refused={}, scope_of=lambda query: query.id, clock=lambda: 0.0)
+        return await run.finish()
 
     outcome = asyncio.run(scenario())["a"]
 
@@ -460,7 +464,9 @@ def test_a_query_cancelled_from_outside_ends_the_batch():
         async def answer(query):
             return await forever(started)
 
-        run = asyncio.create_task(run_plan(plan_of({"a": ""}), answer, refused={}, scope_of=lambda query: query.id))
+        run = asyncio.create_task(
+            PlanRun(plan_of({"a": ""}), answer, refused={}, scope_of=lambda query: query.id).finish()
+        )
         await started.wait()
         [asked] = asyncio.all_tasks() - before - {run}
         asked.cancel()
@@ -501,6 +507,162 @@ def test_rule_4_4_timing_runs_from_the_turn_and_each_tells_its_own_wait():
         "b": 30,
         "c": 5,
     }
+
+
+class BindingEmpty(Skipped):
+    code = "binding_empty"
+
+
+def taking(plan, *query_ids):
+    """The plan with these queries taking a value from each dependency."""
+    queries = [
+        replace(query, bindings=tuple(Binding("search", None, needed, "/x") for needed in query.depends_on))
+        if query.id in query_ids
+        else query
+        for query in plan.queries
+    ]
+    return replace(plan, queries=tuple(queries))
+
+
+class Binds:
+    """Notes who is asked to take its values, and from what; refuses whom it is told to."""
+
+    def __init__(self, **faults):
+        self.asked = []
+        self.faults = faults
+
+    def __call__(self, query, outcomes):
+        self.asked.append((query.id, {needed: outcomes[needed].data["of"] for needed in query.depends_on}))
+        return self.faults.get(query.id)
+
+
+def test_rule_5_2_values_are_taken_once_when_the_last_dependency_has_succeeded():
+    async def scenario():
+        binds = Binds()
+        batch = Batch(taking(plan_of({"a": "", "b": "", "c": "ab", "d": "a"}), "c"), bind=binds)
+        assert await batch.settled() == ["+a", "+b"]
+        assert await batch.end("a") == ["a success", "+d"]
+        assert binds.asked == []
+        assert await batch.end("b") == ["b success", "+c"]
+        assert await batch.end("c", "d") == ["d success", "c success"]
+        return binds.asked
+
+    assert asyncio.run(scenario()) == [("c", {"a": "a", "b": "b"})]
+
+
+def test_rule_5_2_nothing_there_is_a_skip_at_once_and_what_depends_on_it_is_skipped():
+    async def scenario():
+        plan = taking(plan_of({"a": "", "b": "", "c": "a", "d": "c"}, parallel_limit=2, fail_fast=True), "c")
+        batch = Batch(plan, bind=Binds(c=BindingEmpty("Nothing there")))
+        assert await batch.settled() == ["+a", "+b"]
+        assert await batch.end("a") == ["a success", "c skipped", "d skipped"]
+        assert await batch.end("b") == ["b success"]
+        return await batch.task
+
+    outcomes = asyncio.run(scenario())
+
+    assert skip(outcomes["c"]) == ("skipped", "binding_empty", None, None)
+    assert skip(outcomes["d"]) == ("skipped", "dependency_failed", None, None)
+
+
+def test_rule_5_2_a_value_that_cannot_be_used_is_an_error_when_the_turn_comes():
+    async def scenario():
+        plan = taking(plan_of({"a": "", "b": "", "c": "a"}, parallel_limit=1, fail_fast=True), "c")
+        batch = Batch(plan, bind=Binds(c=BadRequest("no")))
+        assert await batch.settled() == ["+a"]
+        assert await batch.end("a") == ["a success", "+b"]
+        assert await batch.end("b") == ["b success", "c error"]
+        await batch.task
+
+    asyncio.run(scenario())
+
+
+def test_rule_5_2_no_value_is_taken_for_a_query_that_is_refused_already_or_will_not_start():
+    async def scenario():
+        binds = Binds()
+        plan = taking(plan_of({"a": "", "x": "", "c": "a", "d": "a"}, fail_fast=True), "c", "d")
+        batch = Batch(plan, refused={"c": Forbidden("no")}, bind=binds)
+        assert await batch.settled() == ["+a", "+x"]
+        assert await batch.end(x=BadRequest("no")) == ["x error"]
+        assert await batch.end("a") == ["a success", "c skipped", "d skipped"]
+        return binds.asked
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_rule_5_2_queries_whose_values_come_together_start_together_in_one_slot():
+    async def scenario():
+        plan = taking(plan_of({"a": "", "b": "a", "c": "a"}, parallel_limit=1), "b", "c")
+        batch = Batch(plan, scopes={"b": "january", "c": "january"}, bind=Binds())
+        await batch.settled()
+        assert await batch.end("a") == ["a success", "+b", "+c"]
+        assert await batch.end("b", "c") == ["b success", "c success"]
+        await batch.task
+
+    asyncio.run(scenario())
+
+
+def test_rule_5_3_at_the_deadline_what_is_ready_stays_and_the_rest_is_skipped():
+    async def scenario():
+        plan = plan_of({"done": "", "slow": "", "after": ["slow"], "bad": "", "of_bad": ["bad"]}, deadline_ms=250)
+        batch = Batch(plan)
+        await batch.settled()
+        await batch.end("done", bad=BadRequest("no"))
+        batch.run.expire()
+        assert await batch.settled() == ["slow skipped", "after skipped"]
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return await batch.task
+
+    outcomes = asyncio.run(scenario())
+
+    assert {query_id: outcome.error and outcome.error.code for query_id, outcome in outcomes.items()} == {
+        "done": None,
+        "slow": "deadline",
+        "after": "deadline",
+        "bad": "bad_request",
+        "of_bad": "dependency_failed",
+    }
+    assert error_of(outcomes["slow"]).as_json() == {
+        "code": "deadline",
+        "message": "Skipped: not ready within 250 ms",
+    }
+    assert skip(outcomes["slow"]) == ("skipped", "deadline", None, None)
+
+
+def test_rule_5_3_what_is_ready_but_not_yet_read_counts_as_ready():
+    async def scenario():
+        batch = Batch(plan_of({"a": "", "b": ""}, deadline_ms=1))
+        await batch.settled()
+        batch.in_flight["a"].set_result({"of": "a"})
+        await asyncio.sleep(0)  # the query's own task ends; the batch has not looked yet
+        batch.run.expire()
+        return await batch.task
+
+    assert {name: outcome.status for name, outcome in asyncio.run(scenario()).items()} == {
+        "a": "success",
+        "b": "skipped",
+    }
+
+
+def test_rule_5_1_a_slow_reader_lets_nothing_new_start():
+    async def scenario():
+        started = []
+
+        async def answer(query):
+            started.append(query.id)
+            return {}
+
+        run = PlanRun(
+            plan_of(dict.fromkeys("abcde", ""), parallel_limit=1), answer, refused={}, scope_of=lambda query: query.id
+        )
+        async with aclosing(run.settled()) as settled:
+            assert (await anext(settled))[0].id == "a"
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert started == ["a", "b"]
+            assert [query.id async for query, _ in settled] == ["b", "c", "d", "e"]
+
+    asyncio.run(scenario())
 
 
 IDS = [f"q{number}" for number in range(7)]

@@ -1,0 +1,190 @@
+"""The entrance: who asks, whether they may, and how often.  Everything but a short list of addresses is behind it.
+
+Contract §4.1 to §4.4.  What is decided here reaches the doors as the present reader (``schema/reading.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..catalog.errors import BadRequest, StatsError, Unauthorized
+from ..catalog.identity import NOBODY, Identity
+from ..catalog.plans import ANONYMOUS, PLANS, Plan
+from ..rest_compat.responses import error_response
+from ..schema.engine import Engine
+from ..schema.reading import reading_as
+from .counters import Counters, MemoryCounters
+from .credentials import Credentials, TokenReader, anyone_at, check_scope
+from .graphiql import GRAPHQL_PATH, STATIC_PATH, wants_page
+from .keys import KeyRing
+from .rate_limits import RateLimits, Standing
+from .settings import ServerSettings
+
+# What can be read without credentials, and as often as one likes: probes, and pages that hold no numbers.
+PUBLIC = frozenset({"/health", "/livez", "/readyz", "/docs", "/openapi.json"})
+PUBLIC_FOLDERS = (f"{STATIC_PATH}/", "/docs/")
+
+CHALLENGE = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §11.6.1 asks for one with every 401
+
+EXPOSED_HEADERS = (
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "Retry-After",
+    "X-Request-ID",
+    "Server-Timing",
+)
+ACCEPTED_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID")
+
+
+class Entrance:
+    """Lets a request through to the doors, or answers in their place.  Every answer behind it tells the rate limits."""
+
+    def __init__(
+        self, app: ASGIApp, credentials: Credentials, limits: RateLimits, engine: Engine, open_limit: int | None
+    ) -> None:
+        self._app = app
+        self._credentials = credentials
+        self._limits = limits
+        self._clock = engine.clock
+        self._counts_open = open_limit is not None
+        self._anonymous = ANONYMOUS if open_limit is None else replace(ANONYMOUS, requests=open_limit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or is_public(_path(scope)):
+            with reading_as(NOBODY):
+                await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        if _path(scope).rstrip("/") == GRAPHQL_PATH and wants_page(request):
+            await self._show_page(request, receive, send)
+        else:
+            await self._ask(request, receive, send)
+
+    async def _show_page(self, request: Request, receive: Receive, send: Send) -> None:
+        """GraphiQL is read without credentials and uncounted; what it asks is not."""
+        standing = await self._limits.count(self._anyone(request), _path(request.scope), requests=0)
+        with reading_as(NOBODY):
+            await self._app(request.scope, receive, _telling(request.scope, send, replace(standing, refusal=None)))
+
+    async def _ask(self, request: Request, receive: Receive, send: Send) -> None:
+        identity, refusal = self._identify(request)
+        standing = await self._count(identity, refusal, _path(request.scope))
+        told = _telling(request.scope, send, standing)
+        if refusal := standing.refusal or refusal:
+            await error_response(request, refusal, _headers_of(refusal))(request.scope, receive, told)
+            return
+        with reading_as(identity) as reader:
+            self._limits.start(reader)
+            try:
+                await self._app(request.scope, receive, told)
+            finally:
+                await self._limits.settle(reader)
+
+    def _identify(self, request: Request) -> tuple[Identity, StatsError | None]:
+        """Who asks, and why they may not.  Whoever cannot be known is counted by address, so that guessing is slow."""
+        try:
+            identity = self._credentials.identity(request.headers, self._clock()) or self._anyone(request)
+        except Unauthorized as error:
+            return self._anyone(request), error
+        try:
+            check_scope(identity)
+        except StatsError as error:
+            return identity, error
+        return identity, None
+
+    async def _count(self, identity: Identity, refusal: StatsError | None, path: str) -> Standing:
+        if refusal is None and not self._counts_open and self._credentials.is_open:
+            return self._limits.uncounted()
+        return await self._limits.count(identity, path)
+
+    def _anyone(self, request: Request) -> Identity:
+        return replace(anyone_at(request.client.host if request.client else None), plan=self._anonymous)
+
+
+def entrance(engine: Engine, settings: ServerSettings) -> tuple[list[Middleware], RateLimits]:
+    """The middleware, outermost first, and the limits, which are closed when the server stops.
+
+    Raises ``BadRequest`` for settings that cannot be served.
+    """
+    limits = RateLimits(_counters(settings), lambda: engine.clock().timestamp())
+    options = {"credentials": open_credentials(settings), "limits": limits, "engine": engine}
+    guard = Middleware(Entrance, **options, open_limit=settings.open_limit)
+    return [*_cors(settings), guard], limits
+
+
+def open_credentials(settings: ServerSettings) -> Credentials:
+    """What callers must show.  Raises ``BadRequest`` for a damaged key file, unsafe keys or a missing extra."""
+    keys = None if settings.keys_file is None else KeyRing(settings.keys_file)
+    return Credentials(keys, _token_reader(settings), settings.may_be_open)
+
+
+def is_public(path: str) -> bool:
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
+
+
+def limit_headers(request: Request) -> Mapping[str, str]:
+    """What was told of the limits; for an answer given outside of the entrance."""
+    return getattr(request.state, "limit_headers", {})
+
+
+def _path(scope: Scope) -> str:
+    """The path below the application's root, as the router sees it."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
+def _telling(scope: Scope, send: Send, standing: Standing) -> Send:
+    scope.setdefault("state", {})["limit_headers"] = standing.headers
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(standing.headers)
+        await send(message)
+
+    return send_with_headers
+
+
+def _headers_of(refusal: StatsError) -> Mapping[str, str]:
+    return CHALLENGE if isinstance(refusal, Unauthorized) else {}
+
+
+def _cors(settings: ServerSettings) -> list[Middleware]:
+    """Outside of the guard: a browser asks first without credentials, and reads refusals only with these headers."""
+    if not settings.cors_origins:
+        return []
+    options: dict[str, Any] = {
+        "allow_origins": settings.cors_origins,
+        "allow_methods": ("GET", "POST"),
+        "allow_headers": ACCEPTED_HEADERS,
+        "expose_headers": EXPOSED_HEADERS,
+    }
+    return [Middleware(CORSMiddleware, **options)]
+
+
+def _counters(settings: ServerSettings) -> Counters:
+    if not settings.rate_limit_store:
+        return MemoryCounters()
+    try:
+        from .redis_counters import open_redis
+    except ModuleNotFoundError:  # an extra, so it cannot be imported above
+        raise BadRequest("FANIN_RATE_LIMIT_STORE needs a client: install fanin[redis]") from None
+    return open_redis(settings.rate_limit_store)
+
+
+def _token_reader(settings: ServerSettings) -> TokenReader | None:
+    if not settings.has_tokens:
+        return None
+    try:
+        from .tokens import JwtReader
+    except ModuleNotFoundError:  # an extra, so it cannot be imported above
+        raise BadRequest("Access tokens need a library: install fanin[jwt]") from None
+    plan: Plan = PLANS[settings.jwt_plan]
+    return JwtReader(secret=settings.jwt_secret, public_key=settings.jwt_public_key, plan=plan)

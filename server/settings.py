@@ -1,0 +1,120 @@
+"""What a server is told from outside, read from the environment.  ``fanin serve`` puts its options there.
+
+Secrets have no command-line option, because every user of a machine sees every command line, and no ``repr``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..catalog.errors import BadRequest
+from ..catalog.plans import ANONYMOUS, DEFAULT_PLAN, PLANS
+from ..warehouse.addresses import DEFAULT_ADDRESS
+from .keys import keys_file_of
+
+WAREHOUSE = "FANIN_WAREHOUSE"
+HOST = "FANIN_HOST"
+INSECURE = "FANIN_INSECURE"
+KEYS = "FANIN_KEYS"
+JWT_SECRET = "FANIN_JWT_SECRET"  # noqa: S105  a variable's name
+JWT_PUBLIC_KEY = "FANIN_JWT_PUBLIC_KEY"
+JWT_PLAN = "FANIN_JWT_PLAN"
+RATE_LIMIT = "FANIN_RATE_LIMIT"
+RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
+CORS_ORIGINS = "FANIN_CORS_ORIGINS"
+
+SETTINGS: dict[str, str] = {
+    KEYS: "the file of API keys; beside the warehouse unless said",
+    JWT_SECRET: "the secret that access tokens are signed with (HS256), 32 bytes or more",
+    JWT_PUBLIC_KEY: "a file with the public key that access tokens are signed for (RS256), in PEM",
+    JWT_PLAN: f"the plan of callers with an access token: {', '.join(PLANS)}; {DEFAULT_PLAN} unless said",
+    RATE_LIMIT: f"requests per minute and address for callers without a key; {ANONYMOUS.requests} unless said, and "
+    "none on a loopback host that is open",
+    RATE_LIMIT_STORE: "where several processes count together: redis://host:6379/0",
+    CORS_ORIGINS: "origins whose pages may ask, joined by commas, or *",
+}
+
+# A browser's Origin header: scheme, host and perhaps a port, and nothing behind.
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
+_TRUE = {"1", "true", "yes", "on"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Who is asked for credentials, who is counted, and which pages may ask.  The defaults make an open, uncounted app."""
+
+    keys_file: Path | None = None
+    jwt_secret: str = field(default="", repr=False)
+    jwt_public_key: bytes = field(default=b"", repr=False)
+    jwt_plan: str = DEFAULT_PLAN
+    may_be_open: bool = True  # as long as there are no keys and no tokens
+    open_limit: int | None = None  # requests per minute and address of an open server; None counts no one
+    rate_limit_store: str = field(default="", repr=False)  # its address may hold a password
+    cors_origins: tuple[str, ...] = ()
+
+    @property
+    def has_tokens(self) -> bool:
+        return bool(self.jwt_secret or self.jwt_public_key)
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> ServerSettings:
+    """The settings of the environment.  Raises ``BadRequest`` naming the variable that is wrong.
+
+    A server that was not told its host cannot know who reaches it, so it is not open.
+    """
+    given = os.environ if environment is None else environment
+    keys = given.get(KEYS) or ""
+    on_loopback = is_loopback(given.get(HOST, ""))
+    unlimited = None if on_loopback else ANONYMOUS.requests
+    return ServerSettings(
+        keys_file=Path(keys) if keys else keys_file_of(given.get(WAREHOUSE) or DEFAULT_ADDRESS),
+        jwt_secret=given.get(JWT_SECRET, ""),
+        jwt_public_key=_file(given.get(JWT_PUBLIC_KEY, ""), JWT_PUBLIC_KEY),
+        jwt_plan=_plan(given.get(JWT_PLAN) or DEFAULT_PLAN),
+        may_be_open=on_loopback or given.get(INSECURE, "").lower() in _TRUE,
+        open_limit=_whole_number(given[RATE_LIMIT], RATE_LIMIT) if given.get(RATE_LIMIT) else unlimited,
+        rate_limit_store=given.get(RATE_LIMIT_STORE, ""),
+        cors_origins=_origins(given.get(CORS_ORIGINS, "")),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server on that host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _file(name: str, variable: str) -> bytes:
+    try:
+        return Path(name).read_bytes() if name else b""
+    except OSError as error:
+        raise BadRequest(f"{variable}: {name} cannot be read: {error.strerror}") from None
+
+
+def _plan(name: str) -> str:
+    if name not in PLANS:
+        raise BadRequest(f"{JWT_PLAN}: '{name[:40]}' is no plan; accepted: {', '.join(PLANS)}")
+    return name
+
+
+def _whole_number(text: str, variable: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        raise BadRequest(f"{variable} must be a whole number from 1, got '{text[:40]}'")
+    return int(text)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(dict.fromkeys(word.strip().rstrip("/") for word in text.split(",") if word.strip()))
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise BadRequest(f"{CORS_ORIGINS}: '{origin[:80]}' is no origin such as https://dashboard.example")
+    return origins
