@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from ..resolvers.loader import Sharing
@@ -32,7 +32,7 @@ class OpenBatch:
     id: str
     context: RequestContext
     run: PlanRun
-    began: float = field(default_factory=time.perf_counter)
+    began: float
 
     @property
     def timestamp(self) -> str:
@@ -64,10 +64,11 @@ async def open_batch(
 
     ``on_start`` hears of each query that gets its turn; ``sleep`` waits for the deadline, in seconds from here.
     """
+    began = time.perf_counter()
     async with engine.request(plan.options.parallel_limit) as context:
         translation = translate(plan, context)
         context.loader.expect(query.stats for query in translation.queries.values())
-        batch = OpenBatch(plan, batch_id, context, _plan_run(plan, translation, context, on_start))
+        batch = OpenBatch(plan, batch_id, context, _plan_run(plan, translation, context, on_start), began)
         async with _deadline(batch, sleep):
             yield batch
 
@@ -107,8 +108,7 @@ async def _deadline(batch: OpenBatch, sleep: Sleep) -> AsyncIterator[None]:
         yield
     finally:
         expiring.cancel()
-        with suppress(asyncio.CancelledError):
-            await expiring
+        await asyncio.wait([expiring])
 
 
 async def run_batch(plan: Plan, engine: Engine, batch_id: str, **listening: Any) -> BatchRun:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ..catalog.dimensions import Table
 from ..catalog.filters import OPERATORS, Filter
 from ..catalog.periods import Compare, Window
 from ..catalog.query import SharedScope
@@ -124,10 +125,7 @@ def _further_scans(translation: Translation) -> int:
     """The most that queries still waiting for values may add: one for each of their tables."""
     waiting = [asked for asked in translation.literals.values() if asked]
     tables = sum(len(shared_keys(asked.stats)) + len(listings(asked.stats)) for asked in waiting)
-    return tables + MOST_TABLES * (len(translation.literals) - len(waiting))
-
-
-MOST_TABLES = 3
+    return tables + len(Table) * (len(translation.literals) - len(waiting))
 
 
 # --- advice -------------------------------------------------------------------------------------------------------

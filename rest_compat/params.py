@@ -21,7 +21,6 @@ from ..catalog.query import Granularity, Scope, SortOrder, StatsQuery, ask, make
 from ..schema.context import RequestContext
 from .spelled_params import spell_params
 
-
 MOST_PARAMETERS = 100  # of one query; a mebibyte of unknown ones would take seconds to tell
 
 

@@ -45,7 +45,7 @@ def rest_routes(engine: Engine) -> list[Route]:
         Route(f"{PREFIX}/batch/validate", _told_errors(_validate(engine)), methods=["POST"]),
         *(
             Route(f"{PREFIX}{path}", _told_errors(_report(engine, endpoint)), methods=["GET"])
-            for path, endpoint in ENDPOINTS_BY_PATH.items()
+            for path, endpoint in sorted(ENDPOINTS_BY_PATH.items(), key=lambda row: "{" in row[0])  # plain paths first
         ),
         Route(f"{PREFIX}/stats/{{path:path}}", _told_errors(_unknown_report), methods=["GET"]),
     ]
@@ -112,8 +112,8 @@ def _report(engine: Engine, endpoint: Endpoint) -> Handler:
 
 
 def _repeated(request: Request) -> dict[str, list[str]]:
-    """The query string, repeated keys as lists."""
-    return {name: request.query_params.getlist(name) for name in request.query_params}
+    """The query string, repeated keys as lists, and what stands in the path."""
+    return {name: request.query_params.getlist(name) for name in request.query_params} | request.path_params
 
 
 async def _unknown_report(request: Request) -> Response:

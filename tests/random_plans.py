@@ -7,13 +7,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from fanin.catalog.endpoints import ENDPOINTS, INCLUDES, Endpoint
+from fanin.catalog.endpoints import ENDPOINTS_BY_PATH, INCLUDES, Endpoint
 from fanin.catalog.periods import PERIODS
 from fanin.rest_compat.params import PARAMETERS
 
 Json = dict[str, Any]
 
-REPORTS = [row for row in ENDPOINTS.values() if "{" not in row.path]
+REPORTS = [row for path, row in ENDPOINTS_BY_PATH.items() if path == row.path and "{" not in path]
 
 VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "period": st.sampled_from(list(PERIODS)),
@@ -37,7 +37,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
 
 
 def values_of(endpoint: Endpoint) -> dict[str, st.SearchStrategy[Any]]:
-    """What each parameter of a report may be; ``search`` is told apart because it must not be empty."""
+    """What each parameter of a report may be."""
     taken = {name: strategy for name, strategy in VALUES.items() if PARAMETERS[name].taken_by(endpoint)}
     return taken | ({"sort_by": st.sampled_from(endpoint.sort)} if endpoint.sort else {})
 

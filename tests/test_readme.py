@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,34 @@ def test_the_readmes_request_gives_the_readmes_answer(sample_warehouse: Path) ->
     answer = posted(sample_warehouse, "/api/v1/batch", request)
 
     assert timeless(answer) == timeless(json.loads(block("answer")))
+
+
+def test_values_between_queries_give_the_readmes_records(sample_warehouse: Path) -> None:
+    request = block("values request").split("-d '", 1)[1].rstrip().removesuffix("'")
+
+    async def ask() -> list[dict[str, Any]]:
+        with engine_over(sample_warehouse) as (engine, _):
+            async with client_of(engine) as client:
+                headers = {"accept": "application/x-ndjson"}
+                response = await client.post("/api/v1/batch", content=request, headers=headers)
+                return [json.loads(line) for line in response.text.splitlines()]
+
+    assert _undated(asyncio.run(ask())) == _undated(map(json.loads, block("values answer").splitlines()))
+
+
+def _undated(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records without what no two runs have in common."""
+    plan, *results, end = records
+    meta = {**end["meta"], "total_timing_ms": 0}
+    return [{**plan, "batch_id": ""}, *results, {**end, "timestamp": "", "meta": meta}]
+
+
+def test_the_readmes_request_is_explained_as_the_readme_says(sample_warehouse: Path) -> None:
+    request = block("request").split("-d '", 1)[1].rstrip().removesuffix("'")
+
+    answer = posted(sample_warehouse, "/api/v1/batch/validate?explain=true", request)
+
+    assert answer["explanation"]["advice"] == json.loads(block("advice"))
 
 
 def test_the_same_in_graphql_gives_its_answer(sample_warehouse: Path) -> None:

@@ -370,7 +370,7 @@ def test_rule_2_6_a_closed_loader_starts_nothing_more(warehouse_file: Path) -> N
             waiting = asyncio.create_task(context.loader.load(question(context, "sources")))
             await asyncio.sleep(0)  # asked, and not yet sent anywhere
             await context.loader.close()
-            return await asyncio.gather(waiting, return_exceptions=True), snapshot.scans
+            return list(await asyncio.gather(waiting, return_exceptions=True)), snapshot.scans
 
     outcomes, scans = asyncio.run(asked())
 

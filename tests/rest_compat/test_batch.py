@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from fanin.catalog.identity import Identity
 from fanin.rest_compat.batch import open_batch, run_batch, validate_batch
 from fanin.rest_compat.plan import read_plan
 from fanin.rest_compat.streaming import batch_records, folded
+from fanin.schema.reading import reading_as
 from fanin.tests.facts import client_of, engine_over, visit, write
 from fanin.tests.gated import gated
 
@@ -164,3 +166,71 @@ def test_rule_1_3_validation_touches_no_data(warehouse_file: Path) -> None:
             return answer["errors"]
 
     assert [error["code"] for error in asyncio.run(run())] == ["account_not_found"]
+
+
+def test_rule_3_2_different_reports_over_one_scope_are_one_scan_and_a_page_is_the_beginning_of_a_longer_one(
+    sample_warehouse: Path,
+) -> None:
+    reports = ("channels", "sources", "mediums", "countries", "browsers", "landing-pages")
+    entries = [
+        {
+            "id": f"{report}-{size}",
+            "endpoint": f"/stats/{report}",
+            "params": {"account_id": "my-site", "period": "30d", "page_size": size},
+        }
+        for report in reports
+        for size in (3, 15)
+    ]
+
+    async def run() -> tuple[dict[str, Any], int]:
+        with engine_over(sample_warehouse) as (engine, warehouse):
+            ran = await run_batch(plan_of(*entries, parallel_limit=1), engine, "id")
+            return ran.answer["results"], len(warehouse.scans)
+
+    results, scans = asyncio.run(run())
+
+    assert scans == 1
+    for report in reports:
+        short, long = (results[f"{report}-{size}"]["data"]["data"] for size in (3, 15))
+        assert short == long[:3]
+
+
+def test_rule_3_5_access_is_decided_before_anything_is_shared_and_accounts_share_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "w.duckdb", "mine", [visit("2026-03-17T10:00")])
+    write(tmp_path / "w.duckdb", "ours", [visit("2026-03-17T10:00"), visit("2026-03-17T11:00")])
+    write(tmp_path / "w.duckdb", "theirs", [visit("2026-03-17T10:00")])
+    identity = Identity("key", accounts=frozenset({"mine", "ours"}))
+
+    async def run() -> tuple[dict[str, Any], list[str]]:
+        with engine_over(tmp_path / "w.duckdb") as (engine, warehouse), reading_as(identity):
+            plan = plan_of(*(query(account, account) for account in ("mine", "theirs", "ours", "nobodys")))
+            ran = await run_batch(plan, engine, "id")
+            return ran.answer["results"], sorted(scan.account for scan in warehouse.scans)
+
+    results, scanned = asyncio.run(run())
+
+    assert scanned == ["mine", "ours"]
+    assert [results[name]["data"]["data"][0]["entrances"] for name in ("mine", "ours")] == [1, 2]
+    assert [results[name]["error"] for name in ("theirs", "nobodys")] == [
+        {"code": "forbidden", "message": f"Access denied to account: {name}", "status": 403}
+        for name in ("theirs", "nobodys")
+    ]
+
+
+def test_rule_3_5_a_value_opens_no_account_that_is_not_the_callers(tmp_path: Path) -> None:
+    write(tmp_path / "w.duckdb", "mine", [visit("2026-03-17T10:00", utm_source="theirs")])
+    write(tmp_path / "w.duckdb", "theirs", [visit("2026-03-17T10:00")])
+    bound = query("bound", "mine")
+    bound["params"]["account_id"] = {"from": "top", "path": "/data/0/utm_source"}
+    top = {**query("top", "mine"), "endpoint": "/stats/sources"}
+
+    async def run() -> tuple[dict[str, Any], list[str]]:
+        with engine_over(tmp_path / "w.duckdb") as (engine, warehouse):
+            with reading_as(Identity("key", accounts=frozenset({"mine"}))):
+                ran = await run_batch(plan_of(top, bound), engine, "id")
+            return ran.answer["results"], [scan.account for scan in warehouse.scans]
+
+    results, scanned = asyncio.run(run())
+
+    assert (results["bound"]["status"], results["bound"]["error"]["code"]) == ("error", "forbidden")
+    assert scanned == ["mine"]

@@ -17,7 +17,6 @@ from fanin.rest_compat.bindings import Binding, bindings_of, index_of, is_pointe
 from fanin.rest_compat.plan import PlanRefused, read_plan
 from fanin.rest_compat.plan_checks import MOST_BINDINGS
 from fanin.tests.facts import bought, client_of, engine_over, reached, visit, write
-from fanin.warehouse.store import Scan
 
 UNHURRIED = settings(deadline=None)  # a slow machine is no failure
 
@@ -46,8 +45,8 @@ def query(query_id: str, report: str = "sources", *depends_on: str, **params: An
     return {**body, "depends_on": list(depends_on)} if depends_on else body
 
 
-def send(path: Path, address: str, *queries: dict[str, Any], **options: Any) -> tuple[Any, list[Scan]]:
-    async def ask() -> tuple[Any, list[Scan]]:
+def send(path: Path, address: str, *queries: dict[str, Any], **options: Any) -> tuple[Any, list[Any]]:
+    async def ask() -> tuple[Any, list[Any]]:
         with engine_over(path) as (engine, warehouse):
             async with client_of(engine) as client:
                 response = await client.post(f"/api/v1{address}", json={"queries": queries, "options": options})
@@ -298,7 +297,7 @@ def test_rule_5_2_what_was_asked_for_can_be_taken(warehouse_file: Path) -> None:
 def test_rule_5_2_a_path_to_no_value_is_a_binding_that_fails(
     warehouse_file: Path, parameter: str, path: str, kind: str
 ) -> None:
-    queries = [query("a"), query("b", **{parameter: value("a", path)})]
+    queries = [query("a"), query("b", "sources", **{parameter: value("a", path)})]
 
     message = f"{parameter} takes a value; '{path}' of 'a' is {kind}"
     assert faults(warehouse_file, *queries) == [("binding_failed", "b", message)]
