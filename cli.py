@@ -102,10 +102,9 @@ def serve(
         _serve_alone(Engine(store), settings, listening)
     else:
         store.close()
-        if not settings.rate_limit_store:
-            messages.print(
-                "  each worker counts rate limits for itself; FANIN_RATE_LIMIT_STORE lets them count together"
-            )
+        counts = settings.open_limit is not None or not credentials.is_open
+        if counts and not settings.rate_limit_store:
+            messages.print("  each worker counts for itself; FANIN_RATE_LIMIT_STORE lets them count together")
         _serve_with_workers(told, listening, workers)
 
 

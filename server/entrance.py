@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..catalog.errors import BadRequest, StatsError, Unauthorized
-from ..catalog.identity import NOBODY, Identity
+from ..catalog.identity import ANYONE, NOBODY, Identity
 from ..catalog.plans import ANONYMOUS, PLANS, Plan
 from ..rest_compat.responses import error_response
 from ..schema.engine import Engine
@@ -60,7 +60,7 @@ class Entrance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or is_public(_path(scope)):
-            with reading_as(NOBODY):
+            with reading_as(ANYONE if self._credentials.is_open else NOBODY):
                 await self._app(scope, receive, send)
             return
         request = Request(scope)

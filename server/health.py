@@ -9,6 +9,7 @@ from starlette.routing import Route
 from ..catalog.errors import StatsError
 from ..rest_compat.responses import JSONResponse
 from ..schema.engine import Engine
+from ..schema.reading import present_reader
 
 
 def health_routes(engine: Engine) -> list[Route]:
@@ -16,12 +17,13 @@ def health_routes(engine: Engine) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def ready(request: Request) -> Response:
-        """Whether the warehouse can be read now."""
+        """Whether the warehouse can be read now; how many accounts it holds is told where everyone may read them."""
         try:
-            engine.warehouse.snapshot()
+            accounts = engine.warehouse.snapshot().accounts
         except StatsError:
             return JSONResponse({"status": "unavailable"}, 503)
-        return JSONResponse({"status": "ok"})
+        all_readable = present_reader().identity.accounts is None
+        return JSONResponse({"status": "ok"} | ({"accounts": len(accounts)} if all_readable else {}))
 
     return [
         Route("/livez", alive, methods=["GET"]),

@@ -18,8 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from fanin.app import create_app_from_environment
 from fanin.catalog.errors import BadRequest

@@ -371,12 +371,15 @@ def test_pages_and_probes_are_read_without_credentials_and_queries_are_not(
     assert refusal(refused[0]) == (401, "unauthorized", "Authentication required")
 
 
-def test_probes_do_not_tell_how_many_accounts_there_are(warehouse_file: Path, keys_file: Path) -> None:
-    responses = sent(
-        warehouse_file, *(Ask("GET", f"/{name}") for name in ("health", "livez", "readyz")), settings=closed(keys_file)
-    )
+def test_probes_tell_how_many_accounts_there_are_only_where_everyone_may_read_them(
+    warehouse_file: Path, keys_file: Path
+) -> None:
+    probes = [Ask("GET", f"/{name}") for name in ("health", "readyz")]
 
-    assert [response.json() for response in responses] == [{"status": "ok"}] * 3
+    on_open, on_closed = (sent(warehouse_file, *probes, settings=config) for config in (None, closed(keys_file)))
+
+    assert [response.json() for response in on_open] == [{"status": "ok", "accounts": 2}] * 2
+    assert [response.json() for response in on_closed] == [{"status": "ok"}] * 2
 
 
 def test_a_door_outside_of_the_entrance_would_read_nothing() -> None:
