@@ -265,7 +265,7 @@ def test_hostile_text_in_a_filter_is_bound_and_never_in_the_text(field, op, eith
         for build in (build_statement, build_rows_statement):
             statement = build(scan, 1)
             assert statement.text == build(scan_of([field], make_filter(field, op, ["harmless"])), 1).text
-            assert list(condition.values)[0] in statement.parameters
+            assert condition.values[0] in statement.parameters
             assert statement.text.count("?") == len(statement.parameters)
     for hostile, answer in zip(HOSTILE, told_by(hostile_warehouse, *asked), strict=True):
         found = {key for (key,) in answer[field,]}
