@@ -203,7 +203,11 @@ conditions = st.lists(
 @st.composite
 def scans(draw: st.DrawFn) -> tuple[Scan, list[tuple[str, str, list[str]]]]:
     table = draw(st.sampled_from(Table))
-    known = [name for name, dimension in DIMENSIONS.items() if dimension.columns is None or table in dimension.columns]
+    known = [
+        name
+        for name, dimension in DIMENSIONS.items()
+        if (dimension.columns is None or table in dimension.columns) and dimension.told_from == "value"
+    ]
     grouping = st.lists(st.sampled_from(known), max_size=3, unique=True).map(tuple)
     groupings = tuple(draw(st.lists(grouping, min_size=1, max_size=4, unique_by=frozenset)))
     compared = draw(st.none() | st.lists(st.sampled_from(groupings), min_size=1, unique=True).map(tuple))
