@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 import pytest
@@ -24,13 +25,15 @@ ROOT = Path(__file__).parent.parent
 LINE = '1.2.3.4 - - [10/Mar/2026:10:00:0{n} +0000] "GET {path} HTTP/1.1" 200 10 "-" "Mozilla/5.0 (X11; Linux x86_64) Firefox/124.0"'
 
 
-def fanin(folder: Path, *arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def fanin(
+    folder: Path, *arguments: str | Path, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command in ``folder``; never a traceback, whatever happens."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FANIN_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FANIN_")}
     done = subprocess.run(
         [sys.executable, "-m", "fanin", *map(str, arguments)],
         cwd=folder,
-        env=environment,
+        env=inherited | dict(environment or {}),
         input=stdin,
         capture_output=True,
         text=True,
@@ -174,15 +177,13 @@ def test_a_refused_batch_is_two_and_names_every_fault(tmp_path: Path) -> None:
 def test_every_option_has_an_environment_twin() -> None:
     group = typer.main.get_command(cli)
     commands: dict[str, Any] = getattr(group, "commands", {})
-    output_only = {"as_json"}  # how a result is printed is said where it is read
 
     missing = [
         f"{name} --{parameter.name}"
         for name, command in commands.items()
         for parameter in command.params
         if not isinstance(parameter, click.Argument) and parameter.param_type_name == "option"
-        if parameter.name not in (*output_only, "help")
-        and not str(getattr(parameter, "envvar", "") or "").startswith("FANIN_")
+        if parameter.name != "help" and not str(getattr(parameter, "envvar", "") or "").startswith("FANIN_")
     ]
 
     assert missing == []
@@ -195,15 +196,83 @@ def test_serve_answers_on_the_address_it_prints_and_stops_when_asked(tmp_path: P
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stderr is not None
-            address = server.stderr.readline().rsplit(" ", 1)[1].strip()
+            address, doors = addresses_told(server.stderr)
             with urllib.request.urlopen(f"{address}/readyz", timeout=60) as response:  # noqa: S310  # ours
                 assert json.load(response) == {"status": "ok", "accounts": 1}
         finally:
             server.send_signal(signal.SIGTERM)
             _, said = server.communicate(timeout=60)
 
-    assert "Traceback" not in said
-    assert "Warning" not in said
+    assert server.returncode == 0
+    assert doors == f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   open: no keys asked for\n"
+    assert said == ""
+
+
+def addresses_told(stderr: IO[str]) -> tuple[str, str]:
+    """The address in the first line a server says, and the second line."""
+    return stderr.readline().rsplit(" ", 1)[1].strip(), stderr.readline()
+
+
+def test_a_server_is_stopped_from_the_keyboard_without_a_word(tmp_path: Path) -> None:
+    write(tmp_path / "fanin.duckdb", "acme", [visit()])
+    command = [sys.executable, "-m", "fanin", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        address, _ = addresses_told(server.stderr)
+        with urllib.request.urlopen(f"{address}/livez", timeout=60) as response:  # noqa: S310  # ours
+            assert response.status == 200
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=60)
+
+    assert (server.returncode, said) == (0, "")
+
+
+def test_what_comes_from_the_environment_is_what_the_option_would_say(tmp_path: Path, log: Path) -> None:
+    environment = {"FANIN_WAREHOUSE": "elsewhere.duckdb", "FANIN_ACCOUNT": "acme", "FANIN_JSON": "1"}
+    environment |= {"FANIN_TIMEZONE": "Asia/Tokyo", "FANIN_CURRENCY": "jpy"}
+
+    imported = fanin(tmp_path, "import", log, environment=environment)
+    listed = fanin(tmp_path, "accounts", environment=environment)
+
+    assert json.loads(imported.stdout)["sessions"] == 1
+    assert [(found["id"], found["time_zone"], found["currency"]) for found in json.loads(listed.stdout)] == [
+        ("acme", "Asia/Tokyo", "JPY")
+    ]
+
+
+@pytest.mark.parametrize("name", [b"[/b].log", b"\\[red]x[/].log", b":bug:.log", b"caf\xe9.log", b"a\xff\xfe.gz"])
+def test_a_file_may_have_any_name(tmp_path: Path, log: Path, name: bytes) -> None:
+    path = os.path.join(os.fsencode(tmp_path), name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.rename(log, path)
+
+    told = fanin(tmp_path, "import", os.fsdecode(path), "--account", "acme", "--json")
+    again = fanin(tmp_path, "import", os.fsdecode(path), "--account", "acme")
+    refused = fanin(tmp_path, "import", os.fsdecode(path + b"x"), "--account", "acme")
+
+    printed = name.decode(errors="replace")
+    assert json.loads(told.stdout)["files_read"] == [f"{tmp_path}/{printed}"]
+    assert again.stderr == f"{tmp_path}/{printed} is in account acme already; nothing changed\n"
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_a_warehouse_cannot_have_a_name_that_is_no_text(tmp_path: Path, log: Path) -> None:
+    name = os.fsdecode(b"w\xff.duckdb")
+
+    for arguments in (("import", log, "--account", "acme"), ("accounts",), ("serve",)):
+        done = fanin(tmp_path, *arguments, "--warehouse", name)
+
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert [file.name for file in tmp_path.iterdir()] == ["access.log"]
+
+
+def test_output_that_no_one_reads_to_its_end_is_no_failure_worth_a_traceback(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m fanin schema | head -1"
+
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_an_import_beside_a_running_server_is_seen_by_the_next_request(tmp_path: Path, log: Path) -> None:

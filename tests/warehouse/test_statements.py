@@ -7,9 +7,11 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,15 +19,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fanin.catalog.dimensions import DIMENSIONS, Table
-from fanin.catalog.filters import FILTER_FIELDS, OPERATORS, Filter, make_filter
+from fanin.catalog.filters import FILTER_FIELDS, OPERATORS, Filter, canonical_filter, make_filter
 from fanin.catalog.metrics import METRICS
 from fanin.catalog.periods import Window
+from fanin.catalog.segments import SEGMENT_FIELDS, SEGMENT_OPERATORS, Segment
 from fanin.tests.facts import bought, moment, reached, visit, write
 from fanin.warehouse import duckdb_reading
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 from fanin.warehouse.statements import build_rows_statement, build_statement
 from fanin.warehouse.store import Groups, Scan
+from fanin.warehouse.writing import writing
 
 MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
 
@@ -81,6 +85,19 @@ def entrances(path: Path, dimension: str, *filters: Filter) -> dict[str, int]:
 
 # --- the recount: written from the contract's words, without a look at the statements ------------------------------
 
+Condition = tuple[str, str, list[str]]  # field, operator, values
+
+MIND_CASE = ("referrer", "path", "landing_page")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What rows a scan is narrowed to, as a caller says it."""
+
+    filters: list[Condition]
+    groups: list[list[Condition]]
+    not_groups: list[list[Condition]]
+
 
 def facts_of(table: Table, session: Session, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
     """The rows one session makes in a table: what they can be grouped and filtered by, and what they count for."""
@@ -90,6 +107,7 @@ def facts_of(table: Table, session: Session, zone: ZoneInfo) -> Iterator[dict[st
     landing = views[0] if views else PageView(session.start, "", "")
     row: dict[str, Any] = {name: getattr(session, name) for name in DIMENSIONS if hasattr(session, name)}
     row |= {"landing_page": landing.path, "path": landing.path, "content_grouping": landing.content_grouping}
+    row["referrer_domain"] = (urlsplit(session.referrer).hostname or "").removeprefix("www.")
     row |= {"day": (local.date() - date(1970, 1, 1)).days, "hour": local.hour}
     if table is Table.SESSIONS:
         won = [goal for goal in goals if goal.kind is GoalKind.CONVERSION]
@@ -124,32 +142,41 @@ def facts_of(table: Table, session: Session, zone: ZoneInfo) -> Iterator[dict[st
 
 
 def passes(row: dict[str, Any], field: str, op: str, values: Iterable[str]) -> bool:
-    """One filter as the contract's table of operators says it; ``referrer`` and ``path`` mind case, all others do not."""
-    minds_case = field in ("referrer", "path")
+    """One filter as the contract's table of operators says it; paths and ``referrer`` mind case, all others do not."""
+    minds_case = field in MIND_CASE
     value = row[field] if minds_case else row[field].lower()
     wanted = [text if minds_case else text.lower() for text in values]
     found = {
         "eq": lambda: value == wanted[0],
         "in": lambda: value in wanted,
         "contains": lambda: wanted[0] in value,
+        "starts_with": lambda: value.startswith(wanted[0]),
+        "ends_with": lambda: value.endswith(wanted[0]),
         "regex": lambda: bool(re.search(next(iter(values)), row[field], 0 if minds_case else re.IGNORECASE)),
     }
-    positive = {"ne": "eq"}.get(op, op.removeprefix("not_"))
+    positive = {"ne": "eq", "neq": "eq"}.get(op, op.removeprefix("not_"))
     return found[positive]() == (positive == op)
 
 
-def recount(
-    sessions: Iterable[Session],
-    zone: ZoneInfo,
-    scan: Scan,
-    conditions: Iterable[tuple[str, str, list[str]]],
-    grouping: tuple[str, ...],
-) -> Told:
+def counts(row: dict[str, Any], asked: Asked) -> bool:
+    """All filters, and any group of the segment wholly (where it has groups), and none of its not-groups wholly."""
+
+    def wholly(group: list[Condition]) -> bool:
+        return all(passes(row, *condition) for condition in group)
+
+    return (
+        wholly(asked.filters)
+        and (not asked.groups or any(wholly(group) for group in asked.groups))
+        and not any(wholly(group) for group in asked.not_groups)
+    )
+
+
+def recount(sessions: Iterable[Session], zone: ZoneInfo, scan: Scan, asked: Asked, grouping: tuple[str, ...]) -> Told:
     told: Told = defaultdict(lambda: {window: dict.fromkeys(scan.metrics, 0) for window in scan.windows_of(grouping)})
     for session in sessions:
         for row in facts_of(scan.table, session, zone):
             day = date(1970, 1, 1) + timedelta(days=row["day"])
-            if not all(passes(row, *condition) for condition in conditions):
+            if not counts(row, asked):
                 continue
             for window in scan.windows_of(grouping):
                 if window.start <= day <= window.end:
@@ -178,13 +205,14 @@ goals = st.lists(
     max_size=3,
 ).map(tuple)
 LABELS = [name for name in DIMENSIONS if name in Session.__dataclass_fields__]
+REFERRERS = ["", "https://www.Google.com/a?b", "http://me@news.example:8080/A", "https://google.com", "Google"]
 sessions = st.lists(
     st.builds(
         Session,
         st.integers(FIRST, FIRST + 14 * 86_400),
         page_views,
         goals,
-        **dict.fromkeys(LABELS, word),  # type: ignore[arg-type]
+        **dict.fromkeys(LABELS, word) | {"referrer": st.sampled_from(REFERRERS)},  # type: ignore[arg-type]
     ),
     max_size=25,
 )
@@ -200,40 +228,71 @@ conditions = st.lists(
 )
 
 
+segment_conditions = st.lists(
+    st.one_of(
+        st.tuples(
+            st.sampled_from([field for field in SEGMENT_FIELDS if field != "referrer_domain"]),
+            st.sampled_from(["eq", "neq", "contains", "not_contains", "starts_with", "ends_with"]),
+            word.filter(bool).map(lambda text: [text]),
+        ),
+        st.tuples(
+            st.just("referrer_domain"),
+            st.sampled_from(["eq", "neq", "contains", "starts_with", "ends_with"]),
+            st.sampled_from([["google.com"], ["Google.com"], ["news.example"], ["com"], ["www"]]),
+        ),
+    ),
+    min_size=1,
+    max_size=2,
+)
+segments = st.one_of(st.just([]), st.lists(segment_conditions, max_size=2))
+
+
 @st.composite
-def scans(draw: st.DrawFn) -> tuple[Scan, list[tuple[str, str, list[str]]]]:
+def scans(draw: st.DrawFn) -> tuple[Scan, Asked]:
     table = draw(st.sampled_from(Table))
     known = [
         name
         for name, dimension in DIMENSIONS.items()
-        if (dimension.columns is None or table in dimension.columns) and dimension.told_from == "value"
+        if dimension.told_from == "value" and (dimension.columns is None or table in dimension.columns)
     ]
     grouping = st.lists(st.sampled_from(known), max_size=3, unique=True).map(tuple)
     groupings = tuple(draw(st.lists(grouping, min_size=1, max_size=4, unique_by=frozenset)))
     compared = draw(st.none() | st.lists(st.sampled_from(groupings), min_size=1, unique=True).map(tuple))
     summed = [name for name, metric in METRICS.items() if table in metric.aggregates]
     metrics = tuple(draw(st.lists(st.sampled_from(summed), min_size=1, unique=True)))
-    asked = draw(conditions)
-    filters = tuple(make_filter(*condition) for condition in asked)
-    return Scan(table, "blog", draw(windows), filters, groupings, metrics, compared), asked
+    asked = Asked(draw(conditions), draw(segments), draw(segments))
+    filters = tuple(make_filter(*condition) for condition in asked.filters)
+    segment = Segment(canonical(asked.groups), canonical(asked.not_groups))
+    return Scan(table, "blog", draw(windows), filters, groupings, metrics, compared, segment), asked
+
+
+def canonical(groups: list[list[Condition]]) -> tuple[tuple[Filter, ...], ...]:
+    return tuple(
+        tuple(canonical_filter(field, SEGMENT_OPERATORS[op], values, "segment") for field, op, values in group)
+        for group in groups
+    )
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
-@given(sessions=sessions, others=sessions, zone=st.sampled_from(ZONES), asked=st.lists(scans(), min_size=1, max_size=4))
-def test_every_scan_tells_what_a_plain_recount_of_the_facts_tells(either_way, sessions, others, zone, asked):
+@given(
+    sessions=sessions, others=sessions, zone=st.sampled_from(ZONES), questions=st.lists(scans(), min_size=1, max_size=6)
+)
+def test_every_scan_tells_what_a_plain_recount_of_the_facts_tells(either_way, sessions, others, zone, questions):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fanin.duckdb"
-        write(path, "another", others)
-        write(path, "blog", sessions[::2], time_zone=zone)
-        write(path, "blog", sessions[1::2], time_zone=zone)
+        with writing(path) as writer:
+            writer.put_account("another")
+            writer.put_account("blog", time_zone=zone)
+            for account, facts in (("another", others), ("blog", sessions[::2]), ("blog", sessions[1::2])):
+                writer.add_sessions(account, facts, digest=str(len(facts)), source_name="test")
 
-        answers = told_by(path, *(scan for scan, _ in asked))
+        answers = told_by(path, *(scan for scan, _ in questions))
 
-    for (scan, conditions), answer in zip(asked, answers, strict=True):
+    for (scan, asked), answer in zip(questions, answers, strict=True):
         for grouping in scan.groupings:
-            expected = recount(sessions, ZoneInfo(zone), scan, conditions, grouping)
+            expected = recount(sessions, ZoneInfo(zone), scan, asked, grouping)
             if grouping == ():  # the whole is one row even when it is the whole of nothing
                 nothing = {window: dict.fromkeys(scan.metrics, 0) for window in scan.windows_of(())}
                 assert answer[()] or nothing == expected.get((), nothing)
@@ -258,35 +317,41 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("op", OPERATORS)
 @pytest.mark.parametrize("field", FILTER_FIELDS)
-def test_hostile_text_in_a_filter_is_bound_and_never_in_the_text(field, op, either_way, hostile_warehouse):
-    texts = [re.escape(text) for text in HOSTILE] if OPERATORS[op].match == "regex" else HOSTILE
-    conditions = [make_filter(field, op, [text]) for text in texts]
-    asked = [scan_of([field], condition) for condition in conditions]
+def test_hostile_text_in_a_filter_is_bound_and_never_in_the_text(field, either_way, hostile_warehouse):
+    asked = [
+        (hostile, op, make_filter(field, op, [re.escape(hostile) if operator.match == "regex" else hostile]))
+        for hostile in HOSTILE
+        for op, operator in OPERATORS.items()
+    ]
+    scans = [scan_of([field], condition) for _, _, condition in asked]
 
-    for condition, scan in zip(conditions, asked, strict=True):
+    for (_, op, condition), scan in zip(asked, scans, strict=True):
         for build in (build_statement, build_rows_statement):
             statement = build(scan, 1)
             assert statement.text == build(scan_of([field], make_filter(field, op, ["harmless"])), 1).text
             assert condition.values[0] in statement.parameters
             assert statement.text.count("?") == len(statement.parameters)
-    for hostile, answer in zip(HOSTILE, told_by(hostile_warehouse, *asked), strict=True):
+    for (hostile, op, _), answer in zip(asked, told_by(hostile_warehouse, *scans), strict=True):
         found = {key for (key,) in answer[field,]}
         matching = {text for text in HOSTILE if op.endswith(("contains", "regex")) and hostile in text} | {hostile}
-        assert found == ({*HOSTILE, "harmless"} - matching if OPERATORS[op].negated else matching)
+        assert found == ({*HOSTILE, "harmless"} - matching if OPERATORS[op].negated else matching), (op, hostile)
 
 
 @pytest.fixture(scope="module")
 def hostile_warehouse(tmp_path_factory):
-    """A session for every hostile text, which is the value of all its dimensions, and one that is harmless."""
-    path = tmp_path_factory.mktemp("hostile") / "fanin.duckdb"
+    return warehouse_of(tmp_path_factory, [*HOSTILE, "harmless"])
+
+
+def warehouse_of(tmp_path_factory, texts: Iterable[str]) -> Path:
+    """A session for every text, which is the value of all its dimensions."""
+    path = tmp_path_factory.mktemp("texts") / "fanin.duckdb"
     write(
         path,
         "blog",
         [
             Session(moment("2026-03-10T10:00"), (PageView(0, text, text),), **dict.fromkeys(LABELS, text))  # type: ignore[arg-type]
-            for text in [*HOSTILE, "harmless"]
+            for text in texts
         ],
     )
     return path
@@ -329,34 +394,45 @@ def test_equal_shapes_have_equal_texts_so_that_a_text_is_made_once():
 # --- case ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def spelled_warehouse(tmp_path_factory):
+    return warehouse_of(tmp_path_factory, ["Some", "some", "SOME", "other"])
+
+
 @pytest.mark.parametrize("field", FILTER_FIELDS)
-@pytest.mark.parametrize("op", ["eq", "in", "contains", "regex"])
-def test_case_matters_in_paths_and_referrers_and_nowhere_else(field, op, tmp_path, either_way):
-    path = tmp_path / "fanin.duckdb"
-    spellings = ("Some", "some", "SOME", "other")
-    write(
-        path,
-        "blog",
-        [
-            Session(moment("2026-03-10T10:00"), (PageView(0, text, text),), **dict.fromkeys(LABELS, text))  # type: ignore[arg-type]
-            for text in spellings
-        ],
-    )
+def test_case_matters_in_paths_and_referrers_and_nowhere_else(field, spelled_warehouse, either_way):
+    conditions = [make_filter(field, op, ["Some"]) for op in ("eq", "in", "contains", "regex")]
 
-    found = entrances(path, field, make_filter(field, op, ["Some"]))
+    answers = told_by(spelled_warehouse, *(scan_of([field], condition) for condition in conditions))
 
-    assert set(found) == ({"Some"} if field in ("path", "referrer") else {"Some", "some", "SOME"})
+    expected = {"Some"} if field in MIND_CASE else {"Some", "some", "SOME"}
+    assert [{key for (key,) in answer[field,]} for answer in answers] == [expected] * 4
 
 
-@pytest.mark.parametrize("word", ["ΠΡΟΣΦΟΡΕΣ", "Οδός", "İNDİRİM", "STRASSE", "ŁÓDŹ", "ЗИМА", "ǅ", "K"])
-@pytest.mark.parametrize("op", ["eq", "in", "contains", "regex"])
-def test_a_word_in_any_script_is_found_by_itself(op, word, tmp_path, either_way):
-    path = tmp_path / "fanin.duckdb"
-    write(path, "blog", [visit(utm_campaign=word), visit(utm_campaign="winter")])
+SCRIPTS = ["ΠΡΟΣΦΟΡΕΣ", "Οδός", "İNDİRİM", "STRASSE", "ŁÓDŹ", "ЗИМА", "ǅ", "K"]
 
-    assert entrances(path, "utm_campaign", make_filter("utm_campaign", op, [word])) == {word: 1}
-    negated = "ne" if op == "eq" else f"not_{op}"
-    assert entrances(path, "utm_campaign", make_filter("utm_campaign", negated, [word])) == {"winter": 1}
+
+@pytest.fixture(scope="module")
+def warehouse_of_scripts(tmp_path_factory):
+    return warehouse_of(tmp_path_factory, SCRIPTS)
+
+
+@pytest.mark.parametrize("word", SCRIPTS)
+def test_a_word_in_any_script_is_found_by_itself(word, warehouse_of_scripts, either_way):
+    found, others = {word: 1}, dict.fromkeys(SCRIPTS, 1)
+    del others[word]
+
+    told = {
+        op: entrances(warehouse_of_scripts, "utm_campaign", make_filter("utm_campaign", op, [word]))
+        for op in ("eq", "in", "regex", "ne", "not_in", "not_regex")
+    }
+
+    assert told == dict.fromkeys(("eq", "in", "regex"), found) | dict.fromkeys(("ne", "not_in", "not_regex"), others)
+
+
+@pytest.mark.parametrize("word", SCRIPTS)
+def test_a_word_in_any_script_contains_itself(word, warehouse_of_scripts, either_way):
+    assert word in entrances(warehouse_of_scripts, "utm_campaign", make_filter("utm_campaign", "contains", [word]))
 
 
 # --- what belongs to a session, on every table ---------------------------------------------------------------------
