@@ -12,7 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aiodataloader import DataLoader
 
@@ -50,7 +49,9 @@ class StatsLoader:
         self._snapshot = snapshot
         self._gate = gate
         self._slots = asyncio.Semaphore(max_scans)
-        self._loader: DataLoader[StatsQuery, Answer] = DataLoader(self._answer_all)
+        self._loader: DataLoader[StatsQuery, asyncio.Task[Answer]] = DataLoader(self._start_answers)
+        self._answers: list[asyncio.Task[Answer]] = []
+        self._closed = False
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
         self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
@@ -67,24 +68,29 @@ class StatsLoader:
         """
         self.sharing.fields += 1
         try:
-            return await asyncio.shield(self._loader.load(query))
+            answering = await asyncio.shield(self._loader.load(query))
+            return await asyncio.shield(answering)
         except StatsError as error:
             self._loader.clear(query)  # errors are never cached
             raise error.copy() from None
 
     async def close(self) -> None:
-        """Interrupt whatever is still running: no one waits for it any more.  Rule 2.6."""
+        """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rule 2.6."""
+        self._closed = True
         tasks = [task for scans in self._scans.values() for _, task in scans if not task.done()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._answers, return_exceptions=True)
 
-    async def _answer_all(self, queries: Sequence[StatsQuery]) -> list[Any]:
-        """One answer or one exception per question, in order; never raises, or the waiters would hang."""
+    async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Task[Answer]]:
+        """One running answer per question, in order.  Each is ready as soon as its own scans are.  Rule 2.2."""
         self.sharing.distinct += len(queries)
         started = self._start_scans(queries)
-        results = await asyncio.gather(*(self._answer(query, started) for query in queries), return_exceptions=True)
-        return [self._masked(result) for result in results]
+        answers = [asyncio.create_task(self._answer(query, started)) for query in queries]
+        for answer in answers:
+            answer.add_done_callback(_retrieve)
+        self._answers += answers
+        return answers
 
     def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
         """For each key the scan that answers all of its questions: one that runs already, or a new one."""
@@ -98,9 +104,18 @@ class StatsLoader:
         }
 
     async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
-        results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
-        wanted = groupings(query)
-        return cut(query, {name: results[part.table][part.dimensions] for name, part in wanted.items()})
+        """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
+        try:
+            results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
+            wanted = groupings(query)
+            return cut(query, {name: results[part.table][part.dimensions] for name, part in wanted.items()})
+        except StatsError:
+            raise
+        except asyncio.CancelledError:
+            raise InternalError("Internal error") from None
+        except Exception:
+            log.exception("a question failed unexpectedly")
+            raise InternalError("Internal error") from None
 
     async def _result(self, key: SharedKey, query: StatsQuery, started: Started) -> ScanResult:
         """What a scan says about this question.  When a shared one fails, the question is asked alone.  Rule 3.4."""
@@ -127,6 +142,8 @@ class StatsLoader:
         return started
 
     async def _run(self, scan: Scan) -> ScanResult:
+        if self._closed:
+            raise asyncio.CancelledError
         async with self._slots, self._gate.slot(scan.account):
             began = time.perf_counter()
             self.sharing.scans += 1
@@ -135,9 +152,8 @@ class StatsLoader:
             finally:
                 self.sharing.scan_ms += (time.perf_counter() - began) * 1000
 
-    def _masked(self, result: Answer | BaseException) -> Answer | StatsError:
-        if isinstance(result, StatsError) or not isinstance(result, BaseException):
-            return result
-        if not isinstance(result, asyncio.CancelledError):
-            log.error("a question failed unexpectedly", exc_info=result)
-        return InternalError("Internal error")
+
+def _retrieve(answer: asyncio.Task[Answer]) -> None:
+    """Look at a failure no one may be waiting for any more, so that it is not told as forgotten."""
+    if not answer.cancelled():
+        answer.exception()
