@@ -125,6 +125,14 @@ def _parse_filter(part: str) -> Filter:
     return make_filter(field, op, value.split("|") if many else [value])
 
 
+def folded(text: str) -> str:
+    """The text without its case, letter by letter, which is how the engine's ``lower`` folds.
+
+    Python's own ``lower`` looks at whole words (a sigma at the end) and makes two letters of some capitals.
+    """
+    return "".join(letter.lower()[0] for letter in text)
+
+
 def parse_country(value: str) -> str:
     """Two letters or ``unknown``, any case.  Raises ``InvalidQuery`` on ``country``.  Contract §2.4."""
     if value.lower() == "unknown":
@@ -143,7 +151,7 @@ def _canonical_values(field: str, operator: Operator, values: tuple[str, ...], w
     for value in values:
         _check_value(field, operator, value, where)
     if operator.match is not Match.REGEX and DIMENSIONS[field].ignore_case:
-        values = tuple(value.lower() for value in values)
+        values = tuple(map(folded, values))
     return tuple(sorted(set(values)))
 
 

@@ -31,17 +31,19 @@ _SPARE_BINS = 4
 def group_rows(scan: Scan, columns: Mapping[str, Column], lexicon_of: LexiconOf) -> ScanResult:
     """The groups of a scan out of what its rows statement fetched."""
     days = columns[DAY_COLUMN]
-    inside = {window: _rows_in(window, days) for window in scan.windows}
     added = {metric: columns[sum_column(metric)] for metric in scan.metrics}
-    return {
-        grouping: _grouped(
-            {name: columns[name] for name in grouping},
-            {window: inside[window] for window in scan.windows_of(grouping)},
-            added,
-            lexicon_of,
-        )
-        for grouping in scan.groupings
-    }
+    inside = {window: _rows_in(window, days) for window in scan.windows}
+    asked, own = scan.windows[0], inside[scan.windows[0]]
+    own_added = added if own is None else {metric: column[own] for metric, column in added.items()}
+    result: dict[tuple[str, ...], Groups] = {}
+    for grouping in scan.groupings:
+        keys = {name: columns[name] for name in grouping}
+        if scan.windows_of(grouping) == scan.windows:
+            result[grouping] = _grouped(keys, inside, added, lexicon_of)
+        else:  # what is only in the windows to compare with makes no group of it
+            keys = keys if own is None else {name: column[own] for name, column in keys.items()}
+            result[grouping] = _grouped(keys, {asked: None}, own_added, lexicon_of)
+    return result
 
 
 def merge_groups(scan: Scan, columns: Mapping[str, Column], lexicon_of: LexiconOf) -> ScanResult:

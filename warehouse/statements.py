@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 
 from ..catalog.dimensions import DIMENSIONS, Table
-from ..catalog.filters import Filter, Match
+from ..catalog.filters import Filter, Match, folded
 from ..catalog.metrics import METRICS
 from ..catalog.periods import Window
 from ..catalog.segments import Segment
@@ -130,7 +130,7 @@ def _values(condition: Filter, account_number: int) -> Iterator[Any]:
     yield account_number
     yield dimension.lexicon_name
     fold = condition.match is not Match.REGEX and dimension.ignore_case
-    yield from (value.lower() if fold else value for value in condition.values)
+    yield from (folded(value) if fold else value for value in condition.values)
 
 
 @lru_cache(maxsize=512)

@@ -29,6 +29,9 @@ from .layout import FACTS, NO_EXTENSIONS, SCHEMA_VERSION, SESSION_DIMENSIONS, cr
 
 log = logging.getLogger(__name__)
 
+# A disk that is full shows when a transaction cannot be committed.
+_ENGINE_FAILURES = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException, duckdb.OutOfMemoryException)
+
 _BATCH = 100_000  # sessions held as Python values before they become columns
 
 
@@ -113,7 +116,8 @@ def _open(draft: Path, path: Path) -> duckdb.DuckDBPyConnection:
         log.info("cannot open %s: %s", path, error)
         raise WarehouseUnavailable(f"{path} is not a fanin warehouse, or cannot be read") from None
     try:
-        _check_layout(connection, path)
+        with _engine_failures_told(path):
+            _check_layout(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -157,7 +161,7 @@ def _disk_failures_told(path: Path) -> Iterator[None]:
 def _engine_failures_told(path: Path) -> Iterator[None]:
     try:
         yield
-    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+    except _ENGINE_FAILURES as error:
         log.error("cannot write %s: %s", path, error)
         raise WarehouseUnavailable(f"{path} cannot be written: the disk or the memory may be full") from None
 
@@ -313,18 +317,19 @@ class _Encoder:
 
 
 class _LocalTime:
-    """UTC seconds to the account's local day and hour.  Offsets change at quarter hours at the finest."""
+    """UTC seconds to the account's local day and hour.  Offsets change at whole minutes: at 00:01 where it was thought
+    wise to keep a day whole."""
 
     def __init__(self, time_zone: str) -> None:
         self._zone = ZoneInfo(time_zone)
         self._known: dict[int, tuple[int, int]] = {}
 
     def day_and_hour(self, at: int) -> tuple[int, int]:
-        quarter = at // 900
-        if quarter not in self._known:
-            local = datetime.fromtimestamp(quarter * 900, self._zone)
-            self._known[quarter] = (local.toordinal() - _EPOCH_ORDINAL, local.hour)
-        return self._known[quarter]
+        minute = at // 60
+        if minute not in self._known:
+            local = datetime.fromtimestamp(minute * 60, self._zone)
+            self._known[minute] = (local.toordinal() - _EPOCH_ORDINAL, local.hour)
+        return self._known[minute]
 
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()

@@ -297,6 +297,27 @@ def test_closing_ends_running_scans_and_leaves_no_one_hanging(warehouse_file: Pa
     assert cancelled
 
 
+def test_rule_2_2_an_answer_is_ready_when_its_own_scan_is_though_another_asked_with_it_is_not(
+    warehouse_file: Path,
+) -> None:
+    async def asked() -> tuple[int, bool]:
+        go_on = asyncio.Event()
+
+        async def hold_page_views(scan: Scan) -> None:
+            if scan.table is Table.PAGE_VIEWS:
+                await go_on.wait()
+
+        async with troubled(warehouse_file, hold_page_views) as (context, _):
+            slow = asyncio.create_task(context.loader.load(question(context, "pages")))
+            quick = await asyncio.create_task(context.loader.load(question(context, "sources")))
+            waiting = not slow.done()
+            go_on.set()
+            await slow
+            return quick["total"], waiting
+
+    assert asyncio.run(asyncio.wait_for(asked(), timeout=60)) == (1, True)
+
+
 def test_rule_2_4_no_more_scans_are_in_flight_than_allowed(warehouse_file: Path) -> None:
     async def asked() -> int:
         in_flight = 0

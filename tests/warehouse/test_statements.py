@@ -29,6 +29,7 @@ from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 from fanin.warehouse.statements import build_rows_statement, build_statement
 from fanin.warehouse.store import Groups, Scan
+from fanin.warehouse.writing import writing
 
 MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
 
@@ -281,9 +282,11 @@ def canonical(groups: list[list[Condition]]) -> tuple[tuple[Filter, ...], ...]:
 def test_every_scan_tells_what_a_plain_recount_of_the_facts_tells(either_way, sessions, others, zone, questions):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fanin.duckdb"
-        write(path, "another", others)
-        write(path, "blog", sessions[::2], time_zone=zone)
-        write(path, "blog", sessions[1::2], time_zone=zone)
+        with writing(path) as writer:
+            writer.put_account("another")
+            writer.put_account("blog", time_zone=zone)
+            for account, facts in (("another", others), ("blog", sessions[::2]), ("blog", sessions[1::2])):
+                writer.add_sessions(account, facts, digest=str(len(facts)), source_name="test")
 
         answers = told_by(path, *(scan for scan, _ in questions))
 
@@ -314,35 +317,41 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("op", OPERATORS)
 @pytest.mark.parametrize("field", FILTER_FIELDS)
-def test_hostile_text_in_a_filter_is_bound_and_never_in_the_text(field, op, either_way, hostile_warehouse):
-    texts = [re.escape(text) for text in HOSTILE] if OPERATORS[op].match == "regex" else HOSTILE
-    conditions = [make_filter(field, op, [text]) for text in texts]
-    asked = [scan_of([field], condition) for condition in conditions]
+def test_hostile_text_in_a_filter_is_bound_and_never_in_the_text(field, either_way, hostile_warehouse):
+    asked = [
+        (hostile, op, make_filter(field, op, [re.escape(hostile) if operator.match == "regex" else hostile]))
+        for hostile in HOSTILE
+        for op, operator in OPERATORS.items()
+    ]
+    scans = [scan_of([field], condition) for _, _, condition in asked]
 
-    for condition, scan in zip(conditions, asked, strict=True):
+    for (_, op, condition), scan in zip(asked, scans, strict=True):
         for build in (build_statement, build_rows_statement):
             statement = build(scan, 1)
             assert statement.text == build(scan_of([field], make_filter(field, op, ["harmless"])), 1).text
             assert next(iter(condition.values)) in statement.parameters
             assert statement.text.count("?") == len(statement.parameters)
-    for hostile, answer in zip(HOSTILE, told_by(hostile_warehouse, *asked), strict=True):
+    for (hostile, op, _), answer in zip(asked, told_by(hostile_warehouse, *scans), strict=True):
         found = {key for (key,) in answer[field,]}
         matching = {text for text in HOSTILE if op.endswith(("contains", "regex")) and hostile in text} | {hostile}
-        assert found == ({*HOSTILE, "harmless"} - matching if OPERATORS[op].negated else matching)
+        assert found == ({*HOSTILE, "harmless"} - matching if OPERATORS[op].negated else matching), (op, hostile)
 
 
 @pytest.fixture(scope="module")
 def hostile_warehouse(tmp_path_factory):
-    """A session for every hostile text, which is the value of all its dimensions, and one that is harmless."""
-    path = tmp_path_factory.mktemp("hostile") / "fanin.duckdb"
+    return warehouse_of(tmp_path_factory, [*HOSTILE, "harmless"])
+
+
+def warehouse_of(tmp_path_factory, texts: Iterable[str]) -> Path:
+    """A session for every text, which is the value of all its dimensions."""
+    path = tmp_path_factory.mktemp("texts") / "fanin.duckdb"
     write(
         path,
         "blog",
         [
             Session(moment("2026-03-10T10:00"), (PageView(0, text, text),), **dict.fromkeys(LABELS, text))  # type: ignore[arg-type]
-            for text in [*HOSTILE, "harmless"]
+            for text in texts
         ],
     )
     return path
@@ -385,34 +394,45 @@ def test_equal_shapes_have_equal_texts_so_that_a_text_is_made_once():
 # --- case ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def spelled_warehouse(tmp_path_factory):
+    return warehouse_of(tmp_path_factory, ["Some", "some", "SOME", "other"])
+
+
 @pytest.mark.parametrize("field", FILTER_FIELDS)
-@pytest.mark.parametrize("op", ["eq", "in", "contains", "regex"])
-def test_case_matters_in_paths_and_referrers_and_nowhere_else(field, op, tmp_path, either_way):
-    path = tmp_path / "fanin.duckdb"
-    spellings = ("Some", "some", "SOME", "other")
-    write(
-        path,
-        "blog",
-        [
-            Session(moment("2026-03-10T10:00"), (PageView(0, text, text),), **dict.fromkeys(LABELS, text))  # type: ignore[arg-type]
-            for text in spellings
-        ],
-    )
+def test_case_matters_in_paths_and_referrers_and_nowhere_else(field, spelled_warehouse, either_way):
+    conditions = [make_filter(field, op, ["Some"]) for op in ("eq", "in", "contains", "regex")]
 
-    found = entrances(path, field, make_filter(field, op, ["Some"]))
+    answers = told_by(spelled_warehouse, *(scan_of([field], condition) for condition in conditions))
 
-    assert set(found) == ({"Some"} if field in MIND_CASE else {"Some", "some", "SOME"})
+    expected = {"Some"} if field in MIND_CASE else {"Some", "some", "SOME"}
+    assert [{key for (key,) in answer[field,]} for answer in answers] == [expected] * 4
 
 
-@pytest.mark.parametrize("word", ["ΠΡΟΣΦΟΡΕΣ", "Οδός", "İNDİRİM", "STRASSE", "ŁÓDŹ", "ЗИМА", "ǅ", "K"])
-@pytest.mark.parametrize("op", ["eq", "in", "contains", "regex"])
-def test_a_word_in_any_script_is_found_by_itself(op, word, tmp_path, either_way):
-    path = tmp_path / "fanin.duckdb"
-    write(path, "blog", [visit(utm_campaign=word), visit(utm_campaign="winter")])
+SCRIPTS = ["ΠΡΟΣΦΟΡΕΣ", "Οδός", "İNDİRİM", "STRASSE", "ŁÓDŹ", "ЗИМА", "ǅ", "K"]
 
-    assert entrances(path, "utm_campaign", make_filter("utm_campaign", op, [word])) == {word: 1}
-    negated = "ne" if op == "eq" else f"not_{op}"
-    assert entrances(path, "utm_campaign", make_filter("utm_campaign", negated, [word])) == {"winter": 1}
+
+@pytest.fixture(scope="module")
+def warehouse_of_scripts(tmp_path_factory):
+    return warehouse_of(tmp_path_factory, SCRIPTS)
+
+
+@pytest.mark.parametrize("word", SCRIPTS)
+def test_a_word_in_any_script_is_found_by_itself(word, warehouse_of_scripts, either_way):
+    found, others = {word: 1}, dict.fromkeys(SCRIPTS, 1)
+    del others[word]
+
+    told = {
+        op: entrances(warehouse_of_scripts, "utm_campaign", make_filter("utm_campaign", op, [word]))
+        for op in ("eq", "in", "regex", "ne", "not_in", "not_regex")
+    }
+
+    assert told == dict.fromkeys(("eq", "in", "regex"), found) | dict.fromkeys(("ne", "not_in", "not_regex"), others)
+
+
+@pytest.mark.parametrize("word", SCRIPTS)
+def test_a_word_in_any_script_contains_itself(word, warehouse_of_scripts, either_way):
+    assert word in entrances(warehouse_of_scripts, "utm_campaign", make_filter("utm_campaign", "contains", [word]))
 
 
 # --- what belongs to a session, on every table ---------------------------------------------------------------------

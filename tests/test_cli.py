@@ -1,0 +1,289 @@
+"""The commands as a person meets them: what goes to stdout, what a refusal says, with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import pytest
+import typer
+
+from fanin.cli import cli
+from fanin.tests.facts import visit, write
+from fanin.warehouse.duckdb_reading import DuckDBWarehouse
+
+ROOT = Path(__file__).parent.parent
+LINE = '1.2.3.4 - - [10/Mar/2026:10:00:0{n} +0000] "GET {path} HTTP/1.1" 200 10 "-" "Mozilla/5.0 (X11; Linux x86_64) Firefox/124.0"'
+
+
+def fanin(
+    folder: Path, *arguments: str | Path, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in ``folder``; never a traceback, whatever happens."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FANIN_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "fanin", *map(str, arguments)],
+        cwd=folder,
+        env=inherited | dict(environment or {}),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    file = tmp_path / "access.log"
+    file.write_text("\n".join(LINE.format(n=n, path=path) for n, path in enumerate(("/", "/a", "/b"))) + "\n")
+    return file
+
+
+def test_an_import_says_what_it_did_and_the_same_file_twice_changes_nothing(tmp_path: Path, log: Path) -> None:
+    first = fanin(tmp_path, "import", log, "--account", "acme", "--json")
+    again = fanin(tmp_path, "import", log, "--account", "acme")
+
+    assert first.returncode == 0
+    summary = json.loads(first.stdout)
+    assert (summary["lines"], summary["classes"]["page_views"], summary["sessions"]) == (3, 3, 1)
+    assert again.returncode == 0
+    assert again.stdout == ""
+    assert "already; nothing changed" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"\x00\x01\x02 no log at all\n" * 200, "log"), (b"", "log"), (b"just some prose\n" * 300, "log")],
+)
+def test_a_file_that_is_no_log_is_refused_and_nothing_is_written(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "thing.log"
+    file.write_bytes(content)
+
+    done = fanin(tmp_path, "import", file, "--account", "acme")
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert [item.name for item in tmp_path.iterdir()] == ["thing.log"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("import", "missing.log", "--account", "acme"),
+        ("import", "access.log", "--account", "no slug!"),
+        ("import", "access.log", "--account", "acme", "--goals", "missing.toml"),
+        ("import", "access.log", "--account", "acme", "--timezone", "Mars/Base"),
+        ("import", "access.log", "--account", "acme", "--currency", "money"),
+        ("import", "access.log", "--account", "acme", "--warehouse", "clickhouse://host/db"),
+        ("accounts", "--warehouse", "missing.duckdb"),
+        ("accounts", "--warehouse", "access.log"),
+        ("serve", "--warehouse", "missing.duckdb"),
+        ("batch", "missing.json"),
+        ("demo-data", "--sessions", "0"),
+    ],
+)
+def test_a_refusal_is_one_sentence_with_exit_code_two(tmp_path: Path, log: Path, arguments: tuple[str, ...]) -> None:
+    done = fanin(tmp_path, *arguments)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("fanin: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_busy_port_and_an_open_host_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "fanin.duckdb", "acme", [visit()])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        busy = fanin(tmp_path, "serve", "--port", port)
+    everywhere = fanin(tmp_path, "serve", "--host", "0.0.0.0")
+
+    assert (busy.returncode, f"127.0.0.1:{port} is in use" in busy.stderr) == (2, True)
+    assert (everywhere.returncode, "--insecure" in everywhere.stderr) == (2, True)
+
+
+def test_accounts_are_listed_and_the_schema_printed(tmp_path: Path) -> None:
+    write(tmp_path / "fanin.duckdb", "acme", [visit("2026-03-10T10:00")])
+
+    listed = fanin(tmp_path, "accounts", "--json")
+    printed = fanin(tmp_path, "schema")
+
+    assert json.loads(listed.stdout) == [
+        {
+            "id": "acme",
+            "time_zone": "UTC",
+            "currency": "EUR",
+            "first_day": "2026-03-10",
+            "last_day": "2026-03-10",
+            "data_version": 1,
+        }
+    ]
+    assert printed.stdout == (ROOT / "schema.graphql").read_text()
+
+
+def request(*reports: str) -> str:
+    window = {"account_id": "acme", "start_date": "2026-03-01", "end_date": "2026-03-31"}
+    return json.dumps({"queries": [{"id": name, "endpoint": f"/stats/{name}", "params": window} for name in reports]})
+
+
+@pytest.mark.parametrize(
+    ("stdin", "code", "status"),
+    [
+        (request("channels", "os"), 0, "completed"),
+        (request("channels", "nonsense"), 1, "partial"),
+        (request("nonsense"), 1, "failed"),
+    ],
+)
+def test_a_batch_runs_without_a_server_and_its_exit_code_tells_how_it_went(
+    tmp_path: Path, stdin: str, code: int, status: str
+) -> None:
+    write(tmp_path / "fanin.duckdb", "acme", [visit("2026-03-10T10:00")])
+
+    done = fanin(tmp_path, "batch", "-", stdin=stdin)
+
+    assert done.returncode == code
+    assert json.loads(done.stdout)["status"] == status
+
+
+def test_a_refused_batch_is_two_and_names_every_fault(tmp_path: Path) -> None:
+    write(tmp_path / "fanin.duckdb", "acme", [visit()])
+    bad = '{"queries": [{"id": "a b", "endpoint": "/stats/os", "params": {}, "depends_on": ["x"]}]}'
+
+    run = fanin(tmp_path, "batch", "-", stdin=bad)
+    checked = fanin(tmp_path, "validate", "-", stdin=bad)
+    good = fanin(tmp_path, "validate", "-", stdin=request("os"))
+
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "body.queries.0.id" in run.stderr
+    assert "body.queries.0.depends_on.0" in run.stderr
+    assert (checked.returncode, json.loads(checked.stdout)["valid"]) == (2, False)
+    assert (good.returncode, json.loads(good.stdout)["execution_order"]) == (0, ["os"])
+
+
+def test_every_option_has_an_environment_twin() -> None:
+    group = typer.main.get_command(cli)
+    commands: dict[str, Any] = getattr(group, "commands", {})
+
+    missing = [
+        f"{name} --{parameter.name}"
+        for name, command in commands.items()
+        for parameter in command.params
+        if not isinstance(parameter, click.Argument) and parameter.param_type_name == "option"
+        if parameter.name != "help" and not str(getattr(parameter, "envvar", "") or "").startswith("FANIN_")
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_serve_answers_on_the_address_it_prints_and_stops_when_asked(tmp_path: Path, workers: int) -> None:
+    write(tmp_path / "fanin.duckdb", "acme", [visit()])
+    command = [sys.executable, "-m", "fanin", "serve", "--port", "0", "--workers", str(workers)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            address, doors = addresses_told(server.stderr)
+            with urllib.request.urlopen(f"{address}/readyz", timeout=60) as response:  # noqa: S310  # ours
+                assert json.load(response) == {"status": "ok", "accounts": 1}
+        finally:
+            server.send_signal(signal.SIGTERM)
+            _, said = server.communicate(timeout=60)
+
+    assert server.returncode == 0
+    assert doors == f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   open: no keys asked for\n"
+    assert said == ""
+
+
+def addresses_told(stderr: IO[str]) -> tuple[str, str]:
+    """The address in the first line a server says, and the second line."""
+    return stderr.readline().rsplit(" ", 1)[1].strip(), stderr.readline()
+
+
+def test_a_server_is_stopped_from_the_keyboard_without_a_word(tmp_path: Path) -> None:
+    write(tmp_path / "fanin.duckdb", "acme", [visit()])
+    command = [sys.executable, "-m", "fanin", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        address, _ = addresses_told(server.stderr)
+        with urllib.request.urlopen(f"{address}/livez", timeout=60) as response:  # noqa: S310  # ours
+            assert response.status == 200
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=60)
+
+    assert (server.returncode, said) == (0, "")
+
+
+def test_what_comes_from_the_environment_is_what_the_option_would_say(tmp_path: Path, log: Path) -> None:
+    environment = {"FANIN_WAREHOUSE": "elsewhere.duckdb", "FANIN_ACCOUNT": "acme", "FANIN_JSON": "1"}
+    environment |= {"FANIN_TIMEZONE": "Asia/Tokyo", "FANIN_CURRENCY": "jpy"}
+
+    imported = fanin(tmp_path, "import", log, environment=environment)
+    listed = fanin(tmp_path, "accounts", environment=environment)
+
+    assert json.loads(imported.stdout)["sessions"] == 1
+    assert [(found["id"], found["time_zone"], found["currency"]) for found in json.loads(listed.stdout)] == [
+        ("acme", "Asia/Tokyo", "JPY")
+    ]
+
+
+@pytest.mark.parametrize("name", [b"[/b].log", b"\\[red]x[/].log", b":bug:.log", b"caf\xe9.log", b"a\xff\xfe.gz"])
+def test_a_file_may_have_any_name(tmp_path: Path, log: Path, name: bytes) -> None:
+    path = os.path.join(os.fsencode(tmp_path), name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.rename(log, path)
+
+    told = fanin(tmp_path, "import", os.fsdecode(path), "--account", "acme", "--json")
+    again = fanin(tmp_path, "import", os.fsdecode(path), "--account", "acme")
+    refused = fanin(tmp_path, "import", os.fsdecode(path + b"x"), "--account", "acme")
+
+    printed = name.decode(errors="replace")
+    assert json.loads(told.stdout)["files_read"] == [f"{tmp_path}/{printed}"]
+    assert again.stderr == f"{tmp_path}/{printed} is in account acme already; nothing changed\n"
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_a_warehouse_cannot_have_a_name_that_is_no_text(tmp_path: Path, log: Path) -> None:
+    name = os.fsdecode(b"w\xff.duckdb")
+
+    for arguments in (("import", log, "--account", "acme"), ("accounts",), ("serve",)):
+        done = fanin(tmp_path, *arguments, "--warehouse", name)
+
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert [file.name for file in tmp_path.iterdir()] == ["access.log"]
+
+
+def test_output_that_no_one_reads_to_its_end_is_no_failure_worth_a_traceback(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m fanin schema | head -1"
+
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_an_import_beside_a_running_server_is_seen_by_the_next_request(tmp_path: Path, log: Path) -> None:
+    path = tmp_path / "fanin.duckdb"
+    write(path, "acme", [visit("2026-03-10T10:00")])
+    store = DuckDBWarehouse(path)
+    before = store.snapshot().accounts["acme"].data_version
+
+    done = fanin(tmp_path, "import", log, "--account", "acme", "--warehouse", str(path))
+    after = store.snapshot().accounts["acme"].data_version
+    store.close()
+
+    assert done.returncode == 0
+    assert (before, after) == (1, 2)

@@ -1,0 +1,43 @@
+"""The statement of every report, written down: a change of SQL shows in the diff.  ``make golden`` rewrites them."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from fanin.catalog.endpoints import ENDPOINTS
+from fanin.catalog.filters import make_filter
+from fanin.catalog.periods import Compare, Window, comparison_window
+from fanin.catalog.query import Scope, ask
+from fanin.resolvers.planner import fuse, shared_keys
+from fanin.warehouse.statements import build_rows_statement, build_statement
+
+GOLDEN = Path(__file__).parent / "golden"
+MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
+
+
+def statements(report: str) -> str:
+    """Every statement of a filtered question and its comparison: as the engine groups, and as rows are fetched."""
+    spain = make_filter("country", "eq", ["ES"])
+    scope = Scope("acme", MARCH, comparison_window(MARCH, Compare.PREVIOUS), (spain,))
+    query = ask(scope, report)
+    scans = [fuse(key, [query]) for key in shared_keys(query)]
+    texts = [build(scan, 1).text for scan in scans for build in (build_statement, build_rows_statement)]
+    return ";\n\n".join(texts) + ";\n"
+
+
+@pytest.mark.parametrize("report", ENDPOINTS)
+def test_the_statements_of_a_report_are_those_written_down(report: str) -> None:
+    file = GOLDEN / f"{report}.duckdb.sql"
+    if os.environ.get("FANIN_GOLDEN") == "rewrite":
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(statements(report), encoding="utf-8")
+
+    assert file.read_text(encoding="utf-8") == statements(report)
+
+
+def test_there_is_no_golden_file_of_a_report_that_is_not_there() -> None:
+    assert {file.name.partition(".")[0] for file in GOLDEN.iterdir()} == set(ENDPOINTS)
