@@ -337,7 +337,6 @@ ENDPOINTS: dict[str, Endpoint] = {
             "landing_pages",
             metrics=LANDING,
             rows_like="",
-            money_as_text=True,
         ),
         Endpoint(
             "content_groups",
