@@ -14,21 +14,32 @@ from ..catalog.errors import BadRequest, InvalidQuery, Problem, suggestion
 from ..catalog.filters import FILTER_FIELDS, Filter, make_filter
 from ..catalog.query import SortOrder, free_columns
 from ..schema.context import RequestContext
-from .json_text import parse_json
+from .json_text import excerpt, parse_json
 from .params import RestQuery, read_query
 
 DEFAULT_FUNNEL_NAME = "Custom Funnel"
+MOST_REPEATED_KEYS = 20  # that one refusal tells
 
 # What each granularity groups by beside the dimensions asked for.
 GRANULARITIES: dict[str, tuple[str, ...]] = {"total": (), "daily": ("date",), "hourly": ("date", "hour")}
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body.  Raises ``BadRequest`` for what is no JSON, ``InvalidQuery`` for another value."""
-    value = parse_json(body).value
-    if not isinstance(value, dict):
-        raise InvalidQuery.of(Problem("", "The body must be a JSON object", "object_type"))
-    return value
+    """The JSON object of a body.
+
+    Raises ``BadRequest`` for what is no JSON, ``InvalidQuery`` for another value and for a key that is written twice.
+    """
+    parsed = parse_json(body)
+    if not isinstance(parsed.value, dict):
+        message = f"The body must be a JSON object, not {excerpt(parsed.value)}"
+        raise InvalidQuery.of(Problem("body", message, "object_type"))
+    twice = [
+        Problem(".".join(("body", *path)), f"The key '{path[-1][:40]}' is written twice in one object", "duplicate_key")
+        for path in parsed.repeated_keys[:MOST_REPEATED_KEYS]
+    ]
+    if twice:
+        raise InvalidQuery.of(*twice)
+    return parsed.value
 
 
 def read_funnel(body: Mapping[str, Any], context: RequestContext) -> tuple[RestQuery, str]:
