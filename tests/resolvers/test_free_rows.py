@@ -192,6 +192,21 @@ def test_a_free_query_over_nothing_is_one_row_of_zeros_and_over_a_dimension_none
     assert (by_country["rows"], by_country["total"]) == ([], 0)
 
 
+def test_what_is_asked_beside_a_free_query_does_not_show_in_it(answers: Answers) -> None:
+    days = (date(2026, 2, 20), date(2026, 3, 18))
+    free = free_columns(["hour", "country"], ["conversions"])
+
+    async def beside() -> Any:
+        async with answers.engine.request() as context:
+            scope = make_scope(context.account("acme"), context.now, start_date=days[0], end_date=days[1])
+            asked = (ask(scope, "sources"), ask(scope, "query", free=free))
+            return (await asyncio.gather(*map(context.loader.load, asked)))[1]
+
+    alone = answers.to("query", days=days, free=free)
+    assert alone == answers.runner.run(beside())
+    assert any(row["conversions"] == 0 for row in alone["rows"])
+
+
 # --- custom funnels -----------------------------------------------------------------------------------------------
 
 
