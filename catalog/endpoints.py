@@ -29,6 +29,7 @@ class Shape(StrEnum):
     NAMES = "names"  # the names of goals
     EVENTS = "events"  # a page of single goals, newest first
     STEPS = "steps"  # how many sessions went through steps in their order
+    SERIES = "series"  # one point per hour, day, week or month
     FREE = "free"  # rows over dimensions and metrics of the caller's choice
 
 
@@ -415,6 +416,16 @@ ENDPOINTS: dict[str, Endpoint] = {
                 on_the_page=False,
             )
             for kind, goal_kind in (("conversion", 1), ("microconversion", 0))
+        ),
+        Endpoint(
+            "time_series",
+            "TimeSeries",
+            "Time series",
+            "Every metric by hour, day, week or month, the empty moments included.",
+            shape=Shape.SERIES,
+            metrics=(*TRAFFIC, "pages_per_session", "average_order_value"),
+            own_path="evolution",
+            on_the_page=False,
         ),
         Endpoint(
             "funnel_steps",

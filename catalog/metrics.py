@@ -210,6 +210,11 @@ def sums_needed(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name, metric in METRICS.items() if name in needed and metric.additive)
 
 
+def additive_metrics(names: Iterable[str]) -> tuple[str, ...]:
+    """Those that can be set side by side with an earlier window's: the summed ones."""
+    return tuple(name for name in names if METRICS[name].additive)
+
+
 # The metric that counts a table's own rows: a group without any is only there because of a comparison.
 ROW_COUNT: dict[Table, str] = {
     Table.SESSIONS: "entrances",

@@ -48,6 +48,15 @@ class Granularity(StrEnum):
     DAILY = "daily"
 
 
+class Interval(StrEnum):
+    """The length of a time series' points; weeks begin on Monday.  Contract §0.4, §1.17."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a question is about: whose numbers, of which days, set against which, narrowed how."""
@@ -166,6 +175,7 @@ class StatsQuery:
     include: tuple[str, ...] = ()  # further dimensions that rows are grouped by
     goals: tuple[str, ...] = ()  # the only goals it is about; none: all
     steps: tuple[str, ...] = ()  # of a custom funnel: page paths or goals
+    interval: Interval = Interval.DAY  # of a time series
     free: FreeColumns | None = None
 
     def __post_init__(self) -> None:
@@ -223,6 +233,7 @@ class StatsQuery:
             "include": (bool(self.include), endpoint.include),
             "conversion_type": (bool(self.goals), endpoint.conversion_type or endpoint.shape is Shape.GOAL),
             "steps": (bool(self.steps), endpoint.shape is Shape.STEPS),
+            "interval": (self.interval is not Interval.DAY, endpoint.shape is Shape.SERIES),
             "dimensions": (self.free is not None, endpoint.shape is Shape.FREE),
         }
         yield from (name for name, (asked, taken) in given.items() if asked and not taken)
@@ -242,6 +253,7 @@ def ask(
     include_utm: bool = False,
     goals: Iterable[str] = (),
     steps: Iterable[str] = (),
+    interval: Interval = Interval.DAY,
     free: FreeColumns | None = None,
 ) -> StatsQuery:
     """A ``StatsQuery`` with everything left out filled in.  Raises ``NotFound`` or ``InvalidQuery``.
@@ -267,6 +279,7 @@ def ask(
             include=_included_dimensions(words, include_utm),
             goals=tuple(sorted(set(goals))),
             steps=tuple(steps),
+            interval=interval,
             free=FreeColumns() if free is None and endpoint.shape is Shape.FREE else free,
         )
     except InvalidQuery as error:
@@ -338,6 +351,8 @@ def groupings(query: StatsQuery) -> dict[str, Grouping]:
         case Shape.TOTALS:
             hourly = query.granularity is Granularity.HOURLY
             return {"series": Grouping(table, ("day", "hour") if hourly else ("day",))}
+        case Shape.SERIES:
+            return {"points": Grouping(table, ("day", "hour") if query.interval is Interval.HOUR else ("day",))}
         case Shape.ROWS:
             return {"rows": Grouping(table, query.dimensions)}
         case Shape.BREAKDOWN:

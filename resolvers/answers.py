@@ -15,7 +15,7 @@ import numpy as np
 from ..catalog.accounts import Account
 from ..catalog.endpoints import UTM, Shape
 from ..catalog.labels import LABELS
-from ..catalog.metrics import METRICS, ROW_COUNT, Unit, value_of
+from ..catalog.metrics import METRICS, ROW_COUNT, Unit, additive_metrics, value_of
 from ..catalog.periods import Window
 from ..catalog.query import Granularity, SortOrder, StatsQuery, groupings
 from ..warehouse.grouping import regroup
@@ -23,6 +23,7 @@ from ..warehouse.store import Column, Groups
 from .figures import Answer, as_rows, figure, figure_column, figures, money, summed
 from .free_rows import free_rows
 from .listed import LISTERS
+from .series import time_series
 
 
 def cut(query: StatsQuery, parts: Mapping[str, Any], account: Account) -> Answer:
@@ -179,11 +180,6 @@ def _previous_columns(query: StatsQuery, groups: Groups, chosen: Column, window:
         ]
         for name in additive_metrics(query.endpoint.metrics)
     }
-
-
-def additive_metrics(metrics: Iterable[str]) -> tuple[str, ...]:
-    """Those that can be set side by side with an earlier window's: the summed ones."""
-    return tuple(name for name in metrics if METRICS[name].additive)
 
 
 def _window_totals(query: StatsQuery, groups: Groups, positions: Column, window: Window) -> Answer:
@@ -393,5 +389,6 @@ _ANSWERERS: dict[Shape, Callable[[StatsQuery, Mapping[str, Groups]], Answer]] = 
     Shape.NAMES: _names,
     Shape.TOP: _top,
     Shape.GROUPED: _grouped,
+    Shape.SERIES: time_series,
     Shape.FREE: free_rows,
 }

@@ -20,7 +20,7 @@ from ..catalog.endpoints import (
     Shape,
 )
 from ..catalog.filters import Filter, Match
-from ..resolvers.answers import additive_metrics
+from ..catalog.metrics import additive_metrics
 from ..resolvers.planner import EVENT_DIMENSIONS
 from ..schema.naming import camel_case
 from ..schema.schema import schema
@@ -82,7 +82,7 @@ def _argument_value(name: str, stats: Any) -> Any:
             return stats.page_size
         case "sort_by":
             return stats.sort_by.upper()
-        case "sort_order" | "granularity":
+        case "sort_order" | "granularity" | "interval":
             return getattr(stats, name).name
         case "include":
             return [word.upper() for word, dimension in INCLUDES.items() if dimension in stats.include]
@@ -245,6 +245,11 @@ def _steps(endpoint: Endpoint) -> str:
     return f"{_DATE_RANGE} steps {{ {step} }} {overall}"
 
 
+def _series(endpoint: Endpoint) -> str:
+    moment = f"{_fields(('date', 'hour'))} {_fields(('comparison_date',), 'compared')}"
+    return f"interval {_DATE_RANGE} points {{ {moment} {_measures(endpoint.metrics)} }}"
+
+
 def _free(endpoint: Endpoint) -> str:
     row = _fields((*FREE_DIMENSIONS, *FREE_METRICS, "bounce_rate"))
     counts = _fields(("total", "has_more", "comparison_total"))
@@ -272,5 +277,6 @@ _SELECTIONS = {
     Shape.NAMES: _names,
     Shape.EVENTS: _events,
     Shape.STEPS: _steps,
+    Shape.SERIES: _series,
     Shape.FREE: _free,
 }

@@ -17,7 +17,7 @@ from ..catalog.endpoints import ENDPOINTS_BY_PATH, INCLUDES, Endpoint, Shape
 from ..catalog.errors import BadRequest, InvalidQuery, NotFound, Problem, StatsError, suggestion
 from ..catalog.filters import Filter, make_filter, parse_country, parse_filters
 from ..catalog.periods import Compare, Window, parse_period
-from ..catalog.query import Granularity, Scope, SortOrder, StatsQuery, ask, make_scope
+from ..catalog.query import Granularity, Interval, Scope, SortOrder, StatsQuery, ask, make_scope
 from ..schema.context import RequestContext
 from .spelled_params import spell_params
 
@@ -462,6 +462,12 @@ PARAMETERS: dict[str, Parameter] = {
             "auto, hourly or daily",
             _word("granularity", {step.value: step for step in Granularity}),
             lambda endpoint: endpoint.granularity,
+        ),
+        Parameter(
+            "interval",
+            "hour, day, week or month",
+            _word("interval", {step.value: step for step in Interval}),
+            lambda endpoint: endpoint.shape is Shape.SERIES,
         ),
         Parameter(
             "include",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..catalog.endpoints import Endpoint, Shape
 from ..catalog.metrics import METRICS, Unit
-from ..catalog.query import FreeColumns
+from ..catalog.query import FreeColumns, Interval
 from ..resolvers.free_rows import told_metrics
 from .params import RestQuery
 
@@ -128,6 +128,15 @@ def _steps(query: RestQuery, report: Json) -> Json:
     return report
 
 
+def _series(query: RestQuery, report: Json) -> Json:
+    """Rows beside their interval and days; only hours tell an hour.  Contract §1.17, the (F) edition's ``/stats/evolution``."""
+    hourly = query.stats.interval is Interval.HOUR
+    rows = [row if hourly else {name: row[name] for name in row if name != "hour"} for row in report["points"]]
+    _money_to_numbers(rows)
+    days = {"start": report["date_range"]["start_date"], "end": report["date_range"]["end_date"]}
+    return {"data": rows, "interval": query.stats.interval.value, "date_range": days}
+
+
 def _free(query: RestQuery, report: Json) -> Json:
     """``{data, meta}``, and the comparison's own rows and meta when there is one.  Contract §1.17."""
     free, scope = query.stats.free or FreeColumns(), query.stats.scope
@@ -173,6 +182,7 @@ _MAPPERS: dict[Shape, Callable[[RestQuery, Json], Json]] = {
     Shape.NAMES: _names,
     Shape.EVENTS: _events,
     Shape.STEPS: _steps,
+    Shape.SERIES: _series,
     Shape.FREE: _free,
 }
 
@@ -186,7 +196,7 @@ def envelope(endpoint: Endpoint, data: Json, timestamp: str) -> Json:
             return {"success": True, "data": data, "meta": {}, "timestamp": timestamp}
         case Shape.TOP | Shape.NAMES:
             return {"success": True, "data": data["data"], "meta": {}, "timestamp": timestamp}
-        case Shape.EVENTS:
+        case Shape.EVENTS | Shape.SERIES:
             return {"success": True} | data | {"timestamp": timestamp}
         case _:
             return (

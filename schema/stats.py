@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import strawberry
 
 from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, INCLUDES, Endpoint, Shape
-from ..catalog.query import Granularity, Scope, SortOrder, ask, free_columns
+from ..catalog.query import Granularity, Interval, Scope, SortOrder, ask, free_columns
 from .context import RequestContext
 from .naming import enum_of
 from .types import REPORTS, Window
@@ -77,6 +77,7 @@ class FreeOrder:
 _SHAPE_ARGUMENTS: dict[Shape, list[Argument]] = {
     Shape.GOAL: [Argument("type", str, REQUIRED, "The goal's name.")],
     Shape.STEPS: [Argument("steps", list[str], REQUIRED, "2 to 10 page paths or goals, in their order.")],
+    Shape.SERIES: [Argument("interval", Interval, Interval.DAY, "The length of a point.")],
     Shape.FREE: [
         Argument("dimensions", list[FreeDimension], (), "What to group by; nothing: one row of sums."),
         Argument("metrics", list[FreeMetric] | None, None, "What to sum; all unless said."),
@@ -141,7 +142,7 @@ def _plain(value: Any) -> Any:
     """The catalog's own word for an enum value made from it."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return value if isinstance(value, (SortOrder, Granularity)) else getattr(value, "value", value)
+    return value if isinstance(value, (SortOrder, Granularity, Interval)) else getattr(value, "value", value)
 
 
 def _window_field(of: Callable[[Scope], Any], kind: Any, description: str) -> Any:

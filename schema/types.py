@@ -25,8 +25,8 @@ from ..catalog.endpoints import (
     Shape,
 )
 from ..catalog.labels import LABELS
-from ..catalog.metrics import METRICS, Unit
-from ..resolvers.answers import additive_metrics
+from ..catalog.metrics import METRICS, Unit, additive_metrics
+from ..catalog.query import Interval
 from ..resolvers.planner import EVENT_DIMENSIONS
 from .naming import pascal_case
 
@@ -76,6 +76,8 @@ def _label_field(name: str) -> FieldRow:
 def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 
+
+strawberry.enum(Interval, description="The length of a time series' points; weeks begin on Monday.")
 
 Window = make_type(
     "Window",
@@ -435,6 +437,32 @@ def _steps_type(endpoint: Endpoint, row: Any) -> Any:
     )
 
 
+def _point_type(endpoint: Endpoint) -> Any:
+    return make_type(
+        "TimePoint",
+        [
+            ("date", date, "First local day of the point that is in the window."),
+            ("end_date", date, "Its last local day in the window."),
+            ("hour", int | None, "Local hour, 0 to 23; null when a point is a day or longer."),
+            *_measured(endpoint.metrics),
+            ("comparison_date", date | None, "First day that the `Prev` fields are about; null when there is none."),
+        ],
+        "One moment of a time series.",
+    )
+
+
+def _time_series_type(endpoint: Endpoint, row: Any) -> Any:
+    return make_type(
+        endpoint.noun,
+        [
+            ("interval", Interval, "The length of a point."),
+            ("date_range", Window, "The days."),
+            ("points", list[row], "Every moment of the window in its order, the empty ones included."),
+        ],
+        endpoint.meaning,
+    )
+
+
 _FREE_TYPES: dict[str, Any] = {"date": date, "hour": int, "day_of_week": int}
 _FREE_MEANINGS = {"date": "Local day", "hour": "Local hour, 0 to 23", "day_of_week": "1 is Monday"}
 
@@ -486,6 +514,7 @@ _ROW_MAKERS = {
     Shape.TOP: _top_row_type,
     Shape.EVENTS: _event_row_type,
     Shape.STEPS: _step_row_type,
+    Shape.SERIES: _point_type,
     Shape.FREE: _free_row_type,
 }
 _REPORT_MAKERS = {
@@ -500,6 +529,7 @@ _REPORT_MAKERS = {
     Shape.NAMES: _names_type,
     Shape.EVENTS: _events_type,
     Shape.STEPS: _steps_type,
+    Shape.SERIES: _time_series_type,
     Shape.FREE: _free_type,
 }
 

@@ -68,6 +68,7 @@ MATRIX = {
     "/stats/microconversions-types": ("", None, ""),
     "/stats/conversions/raw": ("", "100/10000", "conversion_type"),
     "/stats/microconversions/raw": ("", "100/10000", "conversion_type"),
+    "/stats/evolution": ("", None, "compare interval"),
     "POST /stats/funnel": ("", None, ""),
     "POST /stats/query": ("", "100/10000", "compare"),
 }
@@ -141,6 +142,7 @@ def test_a_report_takes_what_the_matrix_says(endpoint):
         "granularity": endpoint.granularity,
         "include": endpoint.include,
         "conversion_type": endpoint.conversion_type,
+        "interval": endpoint.shape is Shape.SERIES,
     }
 
     assert (
@@ -208,6 +210,7 @@ def test_a_traffic_row_has_the_nine_documented_metrics():
         "landing_content_groups": ("unique_pages", *landing),
         "microconversion": ("count",),
         "microconversion_types": ("count",),
+        "time_series": (*traffic, "pages_per_session", "average_order_value"),
         "conversion_events": (),
         "microconversion_events": (),
         "funnel_steps": (),
@@ -280,7 +283,7 @@ def test_paths_names_and_nouns_are_unique():
     assert len(ENDPOINTS_BY_PATH) == sum(1 + len(endpoint.aliases) for endpoint in READ.values())
     named = [endpoint.noun for endpoint in ENDPOINTS.values() if not endpoint.rows_like]
     assert len(set(named)) == len(named)
-    assert len(ENDPOINTS) == 34
+    assert len(ENDPOINTS) == 35
     assert [endpoint.name for endpoint in ENDPOINTS.values()] == list(ENDPOINTS)
 
 

@@ -19,6 +19,7 @@ from fanin.catalog.periods import PERIODS, Compare, Window, comparison_window
 from fanin.catalog.query import (
     FreeColumns,
     Granularity,
+    Interval,
     Scope,
     SortOrder,
     StatsQuery,
@@ -304,6 +305,7 @@ def test_what_a_report_does_not_take_is_refused_rather_than_ignored(report):
     }
     named = {
         "conversion_type": ({"goals": ["lead"]}, goals),
+        "interval": ({"interval": Interval.WEEK}, endpoint.shape is Shape.SERIES),
         "steps": ({"steps": ["/", "/b"]}, endpoint.shape is Shape.STEPS),
         "dimensions": ({"free": FreeColumns(("os",))}, endpoint.shape is Shape.FREE),
     }

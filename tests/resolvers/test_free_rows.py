@@ -3,107 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanin.catalog.endpoints import FREE_DIMENSIONS, FREE_METRICS
 from fanin.catalog.periods import Compare, Window
 from fanin.catalog.query import FreeColumns, Scope, SortOrder, StatsQuery, ask, free_columns, make_scope
-from fanin.tests.facts import bought, engine_over, moment, reached, visit, write
-from fanin.warehouse.facts import GoalKind, Session
-
-ZONE = ZoneInfo("America/New_York")  # so that some sessions belong to the day before their UTC date
-PATHS = ["/", "/a", "/b", "/thanks"]
-GOALS = ["cart", "form", "/a"]  # one goal is named as a page is
-STEPS = sorted({*PATHS, *GOALS, "nowhere"})
-
-
-def random_sessions(count: int) -> list[Session]:
-    """Sessions of a month, with repeated pages, ties in time and few different values."""
-    dice = random.Random(7)  # noqa: S311  # no secret
-    return [random_session(dice) for _ in range(count)]
-
-
-def random_session(dice: random.Random) -> Session:
-    at = moment("2026-02-20T00:00") + dice.randrange(26 * 24 * 3600)
-    start = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    goals = [
-        (bought(dice.randrange(5000), dice.choice(GOALS), later) if dice.random() < 0.4 else reached(dice.choice(GOALS), later))
-        for later in (
-            datetime.fromtimestamp(at + 10 * dice.randrange(5), UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            for _ in range(dice.randrange(3))
-        )
-    ]  # fmt: skip
-    return visit(
-        start,
-        *(dice.choice(PATHS) for _ in range(dice.randrange(1, 6))),
-        goals=goals,
-        country=dice.choice(["ES", "US", "Unknown"]),
-        utm_source=dice.choice(["google", "Bing", "(direct)"]),
-        channel=dice.choice(["Direct", "Paid Search"]),
-        device_type=dice.choice(["mobile", "desktop"]),
-        os=dice.choice(["iOS", "Linux"]),
-    )
-
-
-SESSIONS = random_sessions(400)
-
-
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
-    path = tmp_path_factory.mktemp("facts") / "w.duckdb"
-    write(path, "acme", SESSIONS, time_zone=ZONE.key)
-    with standing_engine(path) as found:
-        yield found
-
-
-@dataclass
-class Answers:
-    """One engine for many questions."""
-
-    runner: asyncio.Runner
-    engine: Any
-
-    def to(self, report: str, *, days: tuple[date, date], compare: Compare = Compare.NONE, **asked: Any) -> Any:
-        async def answer() -> Any:
-            async with self.engine.request() as context:
-                account = context.account("acme")
-                scope = make_scope(account, context.now, start_date=days[0], end_date=days[1], compare=compare)
-                return await context.loader.load(ask(scope, report, **asked))
-
-        return self.runner.run(answer())
-
-
-@contextmanager
-def standing_engine(path: Path) -> Iterator[Answers]:
-    with engine_over(path) as (engine, _), asyncio.Runner() as runner:
-        yield Answers(runner, engine)
-
-
-def local(session: Session) -> datetime:
-    return datetime.fromtimestamp(session.start, ZONE)
-
-
-def within(days: tuple[date, date]) -> list[Session]:
-    return [session for session in SESSIONS if days[0] <= local(session).date() <= days[1]]
-
-
-windows = st.tuples(st.dates(date(2026, 2, 15), date(2026, 3, 20)), st.integers(0, 30)).map(
-    lambda drawn: (drawn[0], drawn[0] + timedelta(days=drawn[1]))
-)
+from fanin.tests.facts import visit, write
+from fanin.tests.recounted import STEPS, SUMS, Answers, local, standing_engine, windows, within
+from fanin.warehouse.facts import Session
 
 # --- free queries -------------------------------------------------------------------------------------------------
 
@@ -112,14 +28,6 @@ READ: Mapping[str, Any] = {
     "hour": lambda session: local(session).hour,
     "day_of_week": lambda session: local(session).isoweekday(),
     "channel_group": lambda session: session.channel,
-}
-SUMS: Mapping[str, Any] = {
-    "entrances": lambda session: 1,
-    "engaged_entrances": lambda session: len(session.page_views) > 1,
-    "page_views": lambda session: len(session.page_views),
-    "microconversions": lambda session: sum(goal.kind is GoalKind.MICROCONVERSION for goal in session.goals),
-    "conversions": lambda session: sum(goal.kind is GoalKind.CONVERSION for goal in session.goals),
-    "revenue": lambda session: sum(goal.amount_cents for goal in session.goals),
 }
 
 

@@ -80,6 +80,7 @@ MATRIX = {
     "/stats/landing-pages/by-content-group": f"compare {SORTED_LIST}",
     "/stats/microconversions/{type}": "type",
     "/stats/microconversions-types": "",
+    "/stats/evolution": "compare interval",
     "/stats/conversions/raw": f"conversion_type {LIST}",
     "/stats/microconversions/raw": f"conversion_type {LIST}",
 }
@@ -119,6 +120,7 @@ ACCEPTABLE: dict[str, Any] = {
     "limit": 5,
     "include_totals": True,
     "granularity": "hourly",
+    "interval": "week",
     "include": "device",
     "include_utm": True,
 }

@@ -301,6 +301,45 @@ def test_more_than_31_days_of_single_events_are_refused_and_not_cut(warehouse_fi
     assert error["message"].endswith("cannot exceed 31 days")
 
 
+# --- GET /stats/evolution ------------------------------------------------------------------------------------------
+
+
+def test_an_evolution_has_the_rows_interval_and_days_of_the_earlier_edition(warehouse_file: Path) -> None:
+    answer = get(warehouse_file, "/stats/evolution", interval="month", period="30d")
+
+    assert without(answer, "data") == {
+        "success": True,
+        "interval": "month",
+        "date_range": {"start": "2026-02-17", "end": "2026-03-18"},
+        "timestamp": STAMP,
+    }
+    assert [row["date"] for row in answer["data"]] == ["2026-02-17", "2026-03-01"]
+    assert answer["data"][1] == {
+        "date": "2026-03-01",
+        "entrances": 3,
+        "engaged_entrances": 3,
+        "bounces": 0,
+        "bounce_rate": 0.0,
+        "page_views": 8,
+        "microconversions": 3,
+        "conversions": 1,
+        "conversion_rate": 33.33,
+        "revenue": 19.99,
+        "pages_per_session": 2.67,
+        "average_order_value": 19.99,
+    }
+
+
+def test_an_evolution_by_the_hour_tells_the_hour_and_with_comparison_its_day(warehouse_file: Path) -> None:
+    days = {"start_date": "2026-03-12", "end_date": "2026-03-12", "interval": "hour", "compare": "previous"}
+
+    rows = get(warehouse_file, "/stats/evolution", **days)["data"]
+
+    assert [(row["hour"], row["entrances"], row["entrances_prev"]) for row in rows if row["entrances"]] == [(11, 1, 1)]
+    assert {(row["date"], row["comparison_date"]) for row in rows} == {("2026-03-12", "2026-03-11")}
+    assert len(rows) == 24
+
+
 # --- POST /stats/funnel -------------------------------------------------------------------------------------------
 
 
@@ -477,10 +516,15 @@ DOCUMENT = """{ stats(accountId: "acme") {
   microconversion(type: "cart") { totals { count } byCountry { country percentage } }
   microconversionTypes { names }
   conversionEvents { total rows { timestampLocal amount channel } }
+  timeSeries(interval: WEEK) { interval points { date endDate entrances revenue entrancesPrev } }
   funnelSteps(steps: ["/shoes", "/cart"]) { steps { name count } overallConversionRate }
   query(dimensions: [COUNTRY, DAY_OF_WEEK], metrics: [ENTRANCES], orderBy: [{field: COUNTRY, direction: DESC}], limit: 2) {
     total hasMore rows { country dayOfWeek entrances revenue } }
 } }"""
+
+
+def week(first: str, last: str, entrances: int = 0, revenue: str = "0.00") -> dict[str, Any]:
+    return {"date": first, "endDate": last, "entrances": entrances, "revenue": revenue, "entrancesPrev": None}
 
 
 def test_every_relative_is_a_graphql_field_too(warehouse_file: Path) -> None:
@@ -505,6 +549,16 @@ def test_every_relative_is_a_graphql_field_too(warehouse_file: Path) -> None:
         "conversionEvents": {
             "total": 1,
             "rows": [{"timestampLocal": "2026-03-11T00:40:00+01:00", "amount": "19.99", "channel": "Paid Search"}],
+        },
+        "timeSeries": {
+            "interval": "WEEK",
+            "points": [
+                week("2026-02-17", "2026-02-22"),
+                week("2026-02-23", "2026-03-01"),
+                week("2026-03-02", "2026-03-08"),
+                week("2026-03-09", "2026-03-15", 3, "19.99"),
+                week("2026-03-16", "2026-03-18"),
+            ],
         },
         "funnelSteps": {
             "steps": [{"name": "/shoes", "count": 3}, {"name": "/cart", "count": 2}],
