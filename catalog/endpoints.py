@@ -145,8 +145,13 @@ def _top(name: str, noun: str, dimension: str, like: str, **columns: Any) -> End
     )
 
 
-# How a single goal is split beside its sources, and the dimension of each split.  Contract §1.13.
-GOAL_SPLITS = {"by_country": "country", "by_device": "device_type", "by_landing_page": "landing_page"}
+# How a single goal is split, and the dimensions of each split.  Contract §1.13.
+GOAL_SPLITS = {
+    "by_source": UTM,
+    "by_country": ("country",),
+    "by_device": ("device_type",),
+    "by_landing_page": ("landing_page",),
+}
 
 # What ``POST /stats/query`` may group by, and the dimension behind each word; and what it may sum.  Contract §1.17.
 FREE_DIMENSIONS = {

@@ -6,7 +6,7 @@ is made, and canonical: questions that mean the same are equal, so they are aske
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -66,9 +66,18 @@ class Scope:
     comparison: Window | None = None
     filters: tuple[Filter, ...] = ()
     segment: Segment | None = None
+    below: tuple[tuple[str, str], ...] = ()  # dimensions and values of the row it is inside of, as the row tells them
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "filters", tuple(sorted(set(self.filters))))
+        object.__setattr__(self, "below", tuple(sorted(set(self.below))))
+
+    def within(self, row: Mapping[str, str]) -> Scope:
+        """The scope narrowed to a row, by the row's dimensions and their values.
+
+        Unlike a filter this leaves the scan alone: it groups by the row's dimensions too, and so serves all rows at once.
+        """
+        return replace(self, below=(*self.below, *row.items()))
 
     @property
     def shared(self) -> SharedScope:
@@ -78,7 +87,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class SharedScope:
-    """A scope less its comparison, which rides along in the scan of whoever asks for it."""
+    """A scope less its comparison, which rides along in the scan of whoever asks for it, and less the row it is within,
+    which is cut out of a scan of all rows."""
 
     account: str
     window: Window
@@ -345,7 +355,18 @@ _COUNTRY_SPLIT = ("goal_kind", "goal", "country")
 
 
 def groupings(query: StatsQuery) -> dict[str, Grouping]:
-    """What has to be grouped to answer ``query``, by the name its answerer knows each part under."""
+    """What has to be grouped to answer ``query``, by the name its answerer knows each part under.
+
+    Inside a row everything is grouped by the row's dimensions too.
+    """
+    outer = [dimension for dimension, _ in query.scope.below]
+    return {
+        name: Grouping(part.table, tuple(dict.fromkeys((*outer, *part.dimensions))))
+        for name, part in _own_groupings(query).items()
+    }
+
+
+def _own_groupings(query: StatsQuery) -> dict[str, Grouping]:
     endpoint, table = query.endpoint, query.endpoint.table
     match endpoint.shape:
         case Shape.TOTALS:
@@ -375,8 +396,7 @@ def groupings(query: StatsQuery) -> dict[str, Grouping]:
         case Shape.NAMES:
             return {"rows": Grouping(table, ("goal_kind", "goal"))}
         case Shape.GOAL:
-            splits = {"by_source": UTM, **{name: (dimension,) for name, dimension in GOAL_SPLITS.items()}}
-            return {name: Grouping(table, ("goal_kind", "goal", *split)) for name, split in splits.items()}
+            return {name: Grouping(table, ("goal_kind", "goal", *split)) for name, split in GOAL_SPLITS.items()}
         case Shape.FREE:
             return {"rows": Grouping(table, _free_grouping(query.free))}
         case Shape.EVENTS | Shape.STEPS:

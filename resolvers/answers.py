@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..catalog.accounts import Account
-from ..catalog.endpoints import UTM, Shape
+from ..catalog.endpoints import GOAL_SPLITS, UTM, Shape
 from ..catalog.labels import LABELS
 from ..catalog.metrics import METRICS, ROW_COUNT, Unit, additive_metrics, value_of
 from ..catalog.periods import Window
-from ..catalog.query import Granularity, SortOrder, StatsQuery, groupings
+from ..catalog.query import Granularity, SortOrder, StatsQuery
 from ..warehouse.grouping import regroup
 from ..warehouse.store import Column, Groups
 from .figures import Answer, as_rows, figure, figure_column, figures, money, summed
@@ -268,9 +268,9 @@ def _goal(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
     """``{conversion_type, totals, by_source, by_country, …}`` of one goal; zeros when it was never reached."""
     (name,) = query.goals
     answer: Answer = {"conversion_type": name}
-    for part, grouping in groupings(query).items():
+    for part, dimensions in GOAL_SPLITS.items():
         groups = parts[part]
-        split = _split(query, groups, grouping.dimensions[2:])
+        split = _split(query, groups, dimensions)
         answer[part] = next(
             (rows for code, rows in split.items() if groups.keys["goal"].word(code) == name),
             [],

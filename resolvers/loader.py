@@ -20,6 +20,7 @@ from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
 from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot
 from .answers import Answer, cut
+from .drill_down import groups_within, rows_within
 from .gate import ScanGate
 from .planner import SharedKey, covers, fuse, listings, shared_keys
 
@@ -123,8 +124,14 @@ class StatsLoader:
 
     async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
         results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
-        parts: dict[str, Any] = {name: results[part.table][part.dimensions] for name, part in groupings(query).items()}
-        parts |= {name: await self._fetched(listing) for name, listing in listings(query).items()}
+        parts: dict[str, Any] = {
+            name: groups_within(query.scope.below, results[part.table][part.dimensions])
+            for name, part in groupings(query).items()
+        }
+        parts |= {
+            name: rows_within(query.scope.below, await self._fetched(listing))
+            for name, listing in listings(query).items()
+        }
         return cut(query, parts, self._snapshot.accounts[query.scope.account])
 
     async def _fetched(self, listing: Listing) -> ListingResult:

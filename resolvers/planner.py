@@ -56,7 +56,8 @@ EVENT_COLUMNS = ("session", "moment", "goal_kind", "goal", "amount_cents", *EVEN
 
 def _listing(query: StatsQuery, table: Table, columns: tuple[str, ...], kept: tuple[Filter, ...]) -> Listing:
     scope = query.scope
-    return Listing(table, scope.account, scope.window, (*scope.filters, *kept), columns, scope.segment)
+    read = tuple(dict.fromkeys((*columns, *(dimension for dimension, _ in scope.below))))
+    return Listing(table, scope.account, scope.window, (*scope.filters, *kept), read, scope.segment)
 
 
 def fuse(key: SharedKey, queries: Iterable[StatsQuery]) -> Scan:

@@ -222,8 +222,9 @@ def _grouped(endpoint: Endpoint) -> str:
 
 
 def _goal(endpoint: Endpoint) -> str:
-    splits = {"by_source": UTM, **{name: (dimension,) for name, dimension in GOAL_SPLITS.items()}}
-    parts = [f"{name}: {camel_case(name)} {{ {_fields(split)} count percentage }}" for name, split in splits.items()]
+    parts = [
+        f"{name}: {camel_case(name)} {{ {_fields(split)} count percentage }}" for name, split in GOAL_SPLITS.items()
+    ]
     return f"{_fields(('conversion_type',))} totals {{ count }} {' '.join(parts)}"
 
 

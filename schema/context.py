@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ class RequestContext:
     now: datetime
     segments: tuple[NamedSegment, ...] = ()  # the saved ones
     identity: Identity = ANYONE  # for whom ``accounts`` are all there are
+    asked: dict[int, Any] = field(default_factory=dict)  # reports' questions, for their rows.  See ``drill_down``
 
     def account(self, account_id: str) -> Account:
         """The account of that id, if it may be read.

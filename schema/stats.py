@@ -12,6 +12,7 @@ import strawberry
 from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, INCLUDES, Endpoint, Shape
 from ..catalog.query import Granularity, Interval, Scope, SortOrder, ask, free_columns
 from .context import RequestContext
+from .drill_down import remember
 from .naming import enum_of
 from .types import REPORTS, Window
 
@@ -119,7 +120,9 @@ def _resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
         if size_parameter:
             arguments["page_size"] = arguments.pop(size_parameter)
         plain = {name: _plain(value) for name, value in arguments.items() if value is not None}
-        return await info.context.loader.load(ask(self.scope, endpoint.name, **_engine_words(endpoint, plain)))
+        question = ask(self.scope, endpoint.name, **_engine_words(endpoint, plain))
+        remember(info, question, self.level)
+        return await info.context.loader.load(question)
 
     return resolve
 
@@ -163,8 +166,9 @@ def _stats_type() -> Any:
         **{name: _report_field(endpoint) for name, endpoint in ENDPOINTS.items()},
     }
 
-    def __init__(self: Any, scope: Scope) -> None:
+    def __init__(self: Any, scope: Scope, level: int = 0) -> None:
         self.scope = scope
+        self.level = level  # how many rows deep it is
 
     made = type("Stats", (), {"__annotations__": {}, "__init__": __init__, **fields})
     return strawberry.type(

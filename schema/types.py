@@ -28,6 +28,7 @@ from ..catalog.labels import LABELS
 from ..catalog.metrics import METRICS, Unit, additive_metrics
 from ..catalog.query import Interval
 from ..resolvers.planner import EVENT_DIMENSIONS
+from .drill_down import within_field
 from .naming import pascal_case
 
 # name, type, description
@@ -42,11 +43,11 @@ _SAID_OF_UNIT = {
 }
 
 
-def make_type(name: str, fields: Iterable[FieldRow], description: str) -> Any:
-    """An object type of plain fields."""
+def make_type(name: str, fields: Iterable[FieldRow], description: str, **resolved: Any) -> Any:
+    """An object type of plain fields, and of those that are ``resolved``."""
     rows = list(fields)
     described = {field: strawberry.field(description=said) for field, _, said in rows}
-    made = type(name, (), {"__annotations__": {field: kind for field, kind, _ in rows}, **described})
+    made = type(name, (), {"__annotations__": {field: kind for field, kind, _ in rows}, **described, **resolved})
     return strawberry.type(made, name=name, description=description)
 
 
@@ -111,6 +112,7 @@ def _row_type(endpoint: Endpoint) -> Any:
             *_measured(endpoint.metrics),
         ],
         f"One row of {endpoint.name}.",
+        within=within_field(),
     )
 
 
@@ -347,6 +349,7 @@ def _top_row_type(endpoint: Endpoint) -> Any:
             *(_metric_field(name) for name in endpoint.metrics),
         ],
         f"One row of {endpoint.name}.",
+        within=within_field(),
     )
 
 
@@ -355,15 +358,13 @@ def _top_type(endpoint: Endpoint, row: Any) -> Any:
     return make_type(pascal_case(endpoint.name), [("rows", list[like], "The rows, most first.")], endpoint.meaning)
 
 
-def _share_type(dimension: str) -> Any:
-    """A goal's share from one value of a dimension."""
-    if dimension == "country":
-        return GoalCountry
-    return make_type(
-        f"Goal{pascal_case(dimension)}",
-        [_dimension_field(dimension), *_SPLIT],
-        f"A goal's share from one {dimension}.",
+# What a goal's share from one value of the split dimensions is called.
+_SHARES = {UTM: GoalSource, ("country",): GoalCountry} | {
+    (name,): make_type(
+        f"Goal{pascal_case(name)}", [_dimension_field(name), *_SPLIT], f"A goal's share from one {name}."
     )
+    for name in ("device_type", "landing_page")
+}
 
 
 def _goal_type(endpoint: Endpoint, row: Any) -> Any:
@@ -373,10 +374,9 @@ def _goal_type(endpoint: Endpoint, row: Any) -> Any:
         [
             ("conversion_type", str, "The goal's name."),
             ("totals", total, "Its sums."),
-            ("by_source", list[GoalSource], "Its count by source, most frequent first."),
             *(
-                (name, list[_share_type(dimension)], f"Its count by {dimension}.")
-                for name, dimension in GOAL_SPLITS.items()
+                (name, list[_SHARES[dimensions]], f"Its count {name.replace('_', ' ')}, most frequent first.")
+                for name, dimensions in GOAL_SPLITS.items()
             ),
         ],
         endpoint.meaning,

@@ -64,7 +64,7 @@ class Lexicon:
     ``rank`` orders codes as their values are ordered, so that ties can be broken and rows sorted without spelling them.
     """
 
-    __slots__ = ("_lowered", "rank", "values")
+    __slots__ = ("_codes", "_lowered", "rank", "values")
 
     def __init__(self, values: Sequence[str]) -> None:
         self.values = list(values)
@@ -72,6 +72,13 @@ class Lexicon:
         self.rank = np.empty(len(order), dtype=np.int64)
         self.rank[order] = np.arange(len(order))
         self._lowered: list[str] | None = None
+        self._codes: dict[str, int] | None = None
+
+    def code_of(self, value: str) -> int:
+        """The code of exactly this value, -1 when there is none."""
+        if self._codes is None:
+            self._codes = {known: code for code, known in enumerate(self.values)}
+        return self._codes.get(value, -1)
 
     def codes_containing(self, text: str) -> Column:
         """The codes whose value has ``text`` (in lower case) in it, whatever the value's own case."""
@@ -99,6 +106,10 @@ class Keys:
     def word(self, code: int) -> Any:
         """The value of one code."""
         return code if self.lexicon is None else self.lexicon.values[code]
+
+    def code_of(self, value: Any) -> int:
+        """The code of a value, -1 for one that the account never had."""
+        return value if self.lexicon is None else self.lexicon.code_of(value)
 
     def spell(self, chosen: Column) -> list[Any]:
         """The values of the rows with these positions."""
