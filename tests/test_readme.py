@@ -84,10 +84,11 @@ def test_the_readmes_request_is_explained_as_the_readme_says(sample_warehouse: P
     assert answer["explanation"]["advice"] == json.loads(block("advice"))
 
 
-def test_the_same_in_graphql_gives_its_answer(sample_warehouse: Path) -> None:
-    answer = posted(sample_warehouse, "/graphql", json.dumps({"query": block("graphql")}))
+@pytest.mark.parametrize("name", ["graphql", "within"])
+def test_a_document_in_graphql_gives_its_answer(sample_warehouse: Path, name: str) -> None:
+    answer = posted(sample_warehouse, "/graphql", json.dumps({"query": block(name)}))
 
-    assert {"data": answer["data"]} == json.loads(block("graphql answer"))
+    assert {"data": answer["data"]} == json.loads(block(f"{name} answer"))
 
 
 def test_the_reference_is_made_from_the_tables() -> None:
