@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 
 from .rest_compat.routes import rest_routes
 from .schema.engine import Engine
+from .server.compression import Compression
 from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
 from .server.graphql_view import graphql_routes
@@ -26,7 +27,8 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
     Raises ``BadRequest`` for settings that cannot be served.
     """
-    guard, limits = entrance(engine, settings or ServerSettings())
+    settings = settings or ServerSettings()
+    guard, limits = entrance(engine, settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -36,12 +38,12 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
     return Starlette(
         routes=[
-            *graphql_routes(engine),
+            *graphql_routes(engine, settings.persisted_queries),
             *graphiql_routes(),
             *rest_routes(engine),
             *health_routes(engine),
         ],
-        middleware=[Middleware(RequestIds), *guard],
+        middleware=[Middleware(RequestIds), Middleware(Compression), *guard],
         exception_handlers={HTTPException: told_http_error, Exception: told_internal_error},
         lifespan=lifespan,
     )

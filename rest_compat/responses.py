@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from ..catalog.errors import ERRORS, StatsError
 from ..catalog.limits import MAX_BODY_BYTES
+from ..resolvers.loader import Sharing
 
 T = TypeVar("T")
 
@@ -94,6 +95,16 @@ async def unless_client_leaves(request: Request, work: Awaitable[T]) -> T:
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def server_timing(wall_ms: float, sharing: Sharing) -> str:
+    """The header of that name: wall time, and what was shared.  Rule 4.5."""
+    metrics = {
+        "wall": f"dur={wall_ms:.1f}",
+        "scan": f'dur={sharing.scan_ms:.1f};desc="{sharing.scans} scans"',
+        "identical": f'desc="{sharing.identical} identical"',
+    }
+    return ", ".join(f"{name};{told}" for name, told in metrics.items())
 
 
 def timestamp(now: datetime) -> str:

@@ -72,7 +72,7 @@ ADDRESSES = {
     **{f"/api/v1{endpoint.path}": "GET, HEAD" for endpoint in ENDPOINTS.values()},
     **dict.fromkeys(("/api/v1/batch", "/api/v1/batch/validate"), "POST"),
     **dict.fromkeys(("/health", "/livez", "/readyz"), "GET, HEAD"),
-    "/graphql": "GET, HEAD, POST",
+    "/graphql": "GET, HEAD, OPTIONS, POST",
 }
 
 
