@@ -332,7 +332,10 @@ def test_a_query_string_over_the_limit_is_414(warehouse_file: Path) -> None:
 def test_a_get_that_would_write_is_405_and_sent_to_post(
     warehouse_file: Path, document: str, name: str, kind: str, accept: str
 ) -> None:
-    request = {"params": {"query": document, "operationName": name}, "headers": {"accept": accept}}
+    request: dict[str, Any] = {
+        "params": {"query": document, "operationName": name},
+        "headers": {"accept": accept},
+    }
 
     got, head = (send(warehouse_file, method, **request) for method in ("GET", "HEAD"))
 
