@@ -53,8 +53,13 @@ def error_response(request: Request, error: StatsError, headers: Mapping[str, st
     """``{"error": {code, message, detail?}, "request_id"}`` under the error's own status.  Contract §4.3."""
     request_id = request_id_of(request)
     body = {"error": error.as_json(), "request_id": request_id}
-    retry = {"Retry-After": "30"} if ERRORS[error.code].code == "database_unavailable" else {}
-    return JSONResponse(body, error.http_status, {"X-Request-ID": request_id, **retry, **(headers or {})})
+    told = {"X-Request-ID": request_id, **retry_after(error), **(headers or {})}
+    return JSONResponse(body, error.http_status, told)
+
+
+def retry_after(error: StatsError) -> dict[str, str]:
+    """The header that says when to ask again, where that is known from the error alone."""
+    return {"Retry-After": "30"} if ERRORS[error.code].code == "database_unavailable" else {}
 
 
 async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:

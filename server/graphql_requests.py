@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 
 from ..catalog.errors import BadRequest
-from ..catalog.limits import MAX_GRAPHQL_ARRAY, MAX_GRAPHQL_BYTES
+from ..catalog.limits import MAX_GRAPHQL_ARRAY, MAX_GRAPHQL_BYTES, MAX_QUERY_STRING_BYTES
 from ..rest_compat.responses import read_body
 from .media_types import check_content
 from .refusals import AddressTooLong
@@ -67,8 +67,8 @@ def read_graphql_request(body: Any) -> GraphQLRequest:
 
 def _query_string(request: Request) -> dict[str, Any]:
     """The fields of a query string; an empty one is the same as none."""
-    if len(request.url.query) > MAX_GRAPHQL_BYTES:
-        raise AddressTooLong(f"The query string is over {MAX_GRAPHQL_BYTES} bytes; send the request by POST")
+    if len(request.scope["query_string"]) > MAX_QUERY_STRING_BYTES:
+        raise AddressTooLong(f"The query string is over {MAX_QUERY_STRING_BYTES} bytes; send the request by POST")
     given = request.query_params
     if repeated := next((name for name in FIELDS if len(given.getlist(name)) > 1), None):
         raise BadRequest(f"{repeated} is given more than once")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,7 +22,8 @@ from starlette.routing import Route
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from ..catalog.errors import StatsError
-from ..rest_compat.responses import ClientGone, EmptyResponse, server_timing, unless_client_leaves
+from ..resolvers.loader import Sharing
+from ..rest_compat.responses import ClientGone, EmptyResponse, retry_after, server_timing, unless_client_leaves
 from ..schema.context import RequestContext
 from ..schema.engine import Engine
 from ..schema.schema import masked, schema
@@ -38,6 +39,8 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 VARY = {"Vary": "Accept, Accept-Encoding, Authorization, X-API-Key"}
 REVALIDATED = {"Cache-Control": "private, no-cache"}
 NOT_STORED = {"Cache-Control": "no-store"}
+
+MAX_TOKENS_READ = 10_000  # what is longer is the executor's to refuse, and not worth half a second here
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,30 @@ class Outcome:
         return errors if self.refused else errors | {"data": self.data} | extensions
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The outcomes of one HTTP request, in order, and what all of them cost."""
+
+    outcomes: list[Outcome]
+    sharing: Sharing
+    wall_ms: float
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Server-Timing": server_timing(self.wall_ms, self.sharing)}
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What was shared, for whoever wonders what the request cost."""
+        told = {
+            "fields": self.sharing.fields,
+            "identical": self.sharing.identical,
+            "scans": self.sharing.scans,
+            "scanMs": round(self.sharing.scan_ms, 1),
+        }
+        return {"extensions": {"fanin": told}}
+
+
 def graphql_routes(engine: Engine, persisted: PersistedQueries) -> list[Route]:
     async def graphql(request: Request) -> Response:
         if request.method == "OPTIONS":
@@ -83,29 +110,13 @@ async def _answer(request: Request, engine: Engine, persisted: PersistedQueries)
     media_type = negotiated(request.headers)
     sent = await read_entries(request)
     if isinstance(sent, list):
-        return await _answer_array(request, media_type, sent, engine, persisted)
-    operation = _operation(sent, persisted, request.method)
-    started = time.perf_counter()
-    async with engine.request() as context:
-        outcome = await unless_client_leaves(request, _execute(operation, context))
-    headers = {"Server-Timing": server_timing(1000 * (time.perf_counter() - started), context.loader.sharing)}
-    if request.method == "POST":
-        status = 400 if outcome.refused and media_type == RESPONSE_TYPE else 200
-        return _response(outcome.body(_sharing(context)), media_type, status, headers)
-    return _revalidated(request, media_type, outcome, headers)
-
-
-async def _answer_array(
-    request: Request, media_type: str, entries: list[Any], engine: Engine, persisted: PersistedQueries
-) -> Response:
-    """An answer for each entry, in order, from one context: what they have in common is scanned once."""
-    operations = [_operation_or_error(entry, persisted) for entry in entries]
-    started = time.perf_counter()
-    async with engine.request() as context:
-        running = asyncio.gather(*(_outcome(operation, context) for operation in operations))
-        outcomes = await unless_client_leaves(request, running)
-    headers = {"Server-Timing": server_timing(1000 * (time.perf_counter() - started), context.loader.sharing)}
-    return _response([outcome.body(_sharing(context)) for outcome in outcomes], media_type, 200, headers)
+        run = await _run(request, engine, [_operation_or_error(entry, persisted) for entry in sent])
+        return _response([outcome.body(run.extensions) for outcome in run.outcomes], media_type, 200, run.headers)
+    run = await _run(request, engine, [_operation(sent, persisted, request.method)])
+    (outcome,) = run.outcomes
+    if request.method != "POST":
+        return _revalidated(request, media_type, outcome, run.headers)
+    return _response(outcome.body(run.extensions), media_type, _status(outcome, media_type), run.headers)
 
 
 # --- before anything runs -----------------------------------------------------------------------------------------
@@ -138,7 +149,7 @@ def _check_read_only(document: str, name: str | None) -> None:
 def _operations(document: str) -> tuple[tuple[str | None, OperationType], ...]:
     """Name and kind of each operation; none for a document that cannot be read, which the executor will say better."""
     try:
-        definitions = parse(document).definitions
+        definitions = parse(document, max_tokens=MAX_TOKENS_READ).definitions
     except (GraphQLError, RecursionError):
         return ()
     return tuple(
@@ -151,10 +162,26 @@ def _operations(document: str) -> tuple[tuple[str | None, OperationType], ...]:
 # --- running ------------------------------------------------------------------------------------------------------
 
 
+async def _run(request: Request, engine: Engine, operations: Sequence[Operation | StatsError]) -> Run:
+    """All operations from one context, so that what they have in common is scanned once."""
+    started = time.perf_counter()
+    async with engine.request() as context:
+        running = asyncio.gather(*(_outcome(operation, context) for operation in operations))
+        outcomes = await unless_client_leaves(request, running)
+    return Run(outcomes, context.loader.sharing, 1000 * (time.perf_counter() - started))
+
+
+async def _outcome(operation: Operation | StatsError, context: RequestContext) -> Outcome:
+    """What is wrong with one entry of an array stays its own."""
+    if isinstance(operation, StatsError):
+        return Outcome(errors=(_told_refusal(operation),), refused=True)
+    return await _execute(operation, context)
+
+
 async def _execute(operation: Operation, context: RequestContext) -> Outcome:
     """The one place where documents from outside meet the schema."""
-    if operation.name is None and len(names := _operations(operation.document)) > 1:
-        listed = ", ".join(name for name, _ in names if name)
+    if operation.name is None and len(known := _operations(operation.document)) > 1:
+        listed = ", ".join(name for name, _ in known[:10] if name)
         return _refused(GraphQLError(f"The document holds several operations: name one in operationName ({listed})"))
     try:
         result = await schema.execute(
@@ -170,13 +197,6 @@ async def _execute(operation: Operation, context: RequestContext) -> Outcome:
     if errors and result.data is None and all(error.path is None for error in errors):
         return _refused(*errors)
     return Outcome(result.data, tuple(map(_told, errors)))
-
-
-async def _outcome(operation: Operation | StatsError, context: RequestContext) -> Outcome:
-    """An entry of an array: what is wrong with it stays its own."""
-    if isinstance(operation, StatsError):
-        return Outcome(errors=(_told_refusal(operation),), refused=True)
-    return await _execute(operation, context)
 
 
 def _refused(*errors: GraphQLError) -> Outcome:
@@ -195,18 +215,6 @@ def _told_refusal(error: StatsError) -> Mapping[str, Any]:
     return {"message": error.message, "extensions": error.extensions}
 
 
-def _sharing(context: RequestContext) -> dict[str, Any]:
-    """What was shared, for whoever wonders what the request cost."""
-    sharing = context.loader.sharing
-    told = {
-        "fields": sharing.fields,
-        "identical": sharing.identical,
-        "scans": sharing.scans,
-        "scanMs": round(sharing.scan_ms, 1),
-    }
-    return {"extensions": {"fanin": told}}
-
-
 # --- answering ----------------------------------------------------------------------------------------------------
 
 
@@ -215,12 +223,16 @@ def _revalidated(request: Request, media_type: str, outcome: Outcome, headers: M
     would make every answer a new one.  With an error in it, it is not for keeping."""
     body = outcome.body({})
     if outcome.errors:
-        status = 400 if outcome.refused and media_type == RESPONSE_TYPE else 200
-        return _response(body, media_type, status, {**headers, **NOT_STORED})
+        return _response(body, media_type, _status(outcome, media_type), {**headers, **NOT_STORED})
     etag = etag_of(orjson.dumps(body), media_type)
     if held := tag_held(",".join(request.headers.getlist("if-none-match")), etag):
         return Response(status_code=304, headers={**headers, **VARY, **REVALIDATED, "ETag": held})
     return _response(body, media_type, 200, {**headers, **REVALIDATED, "ETag": etag})
+
+
+def _status(outcome: Outcome, media_type: str) -> int:
+    """For clients of plain JSON a document that cannot be run has been answered all the same."""
+    return 400 if outcome.refused and media_type == RESPONSE_TYPE else 200
 
 
 def _refusal(request: Request, error: StatsError) -> Response:
@@ -230,7 +242,8 @@ def _refusal(request: Request, error: StatsError) -> Response:
     except NotAcceptable:
         media_type = JSON_TYPE
     allowed = {"Allow": "POST"} if isinstance(error, MethodNotAllowed) else {}
-    return _response({"errors": [_told_refusal(error)]}, media_type, error.http_status, {**NOT_STORED, **allowed})
+    headers = {**NOT_STORED, **retry_after(error), **allowed}
+    return _response({"errors": [_told_refusal(error)]}, media_type, error.http_status, headers)
 
 
 def _response(body: Any, media_type: str, status: int, headers: Mapping[str, str]) -> Response:

@@ -35,9 +35,9 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in PROBES and self._checks:
-            host = Headers(scope=scope).get("host", "")
-            if not answers_to(host, self._names):
-                await error_response(Request(scope), _refusal(host))(scope, receive, send)
+            hosts = Headers(scope=scope).getlist("host") or [""]
+            if others := [host for host in hosts if not answers_to(host, self._names)]:
+                await error_response(Request(scope), _refusal(others[0]))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

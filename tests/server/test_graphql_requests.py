@@ -11,8 +11,7 @@ import httpx
 import orjson
 import pytest
 
-from fanin.app import create_app
-from fanin.catalog.limits import MAX_GRAPHQL_BYTES
+from fanin.catalog.limits import MAX_GRAPHQL_BYTES, MAX_QUERY_STRING_BYTES
 from fanin.tests.facts import client_of, engine_over, visit, write
 
 JSON = {"content-type": "application/json"}
@@ -298,26 +297,19 @@ def test_bytes_in_a_query_string_that_are_no_utf_8_are_refused_and_never_500(war
 
 
 def test_a_query_string_over_the_limit_is_414(warehouse_file: Path) -> None:
-    sent: list[Any] = []
+    query = "query={__typename}"
 
-    async def ask() -> None:  # below the client, which would not send it
-        async def receive() -> Any:
-            return {"type": "http.disconnect"}
+    just, over = (
+        send(warehouse_file, "GET", f"/graphql?{query.ljust(length, '+')}")
+        for length in (MAX_QUERY_STRING_BYTES, MAX_QUERY_STRING_BYTES + 1)
+    )
 
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        query = b"query={__typename}".ljust(MAX_GRAPHQL_BYTES + 1, b"+")
-        scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": query, "headers": []}
-        with engine_over(warehouse_file) as (engine, _):
-            await create_app(engine)(scope, receive, send)
-
-    asyncio.run(ask())
-
-    assert [sent[0]["status"], orjson.loads(sent[1]["body"])["errors"][0]["extensions"]["code"]] == [
+    assert just.json() == TYPENAME
+    assert refusal(over) == (
         414,
         "payload_too_large",
-    ]
+        "The query string is over 32768 bytes; send the request by POST",
+    )
 
 
 @BOTH_TYPES
@@ -381,3 +373,19 @@ def test_every_answer_is_utf_8_json_and_says_what_it_depends_on(warehouse_file: 
     for response in responses:
         orjson.loads(response.content.decode())
         assert response.headers["vary"] == "Accept, Accept-Encoding, Authorization, X-API-Key"
+
+
+def test_a_warehouse_that_cannot_be_read_is_503_with_the_time_to_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    write(path, "acme", [visit()])
+
+    async def ask() -> list[httpx.Response]:
+        with engine_over(path) as (engine, _):
+            path.write_bytes(b"something else" * 1000)
+            async with client_of(engine) as client:
+                post = await client.post("/graphql", json={"query": "{ __typename }"})
+                return [post, await client.get("/graphql?query={__typename}")]
+
+    for response in asyncio.run(ask()):
+        assert refusal(response) == (503, "database_unavailable", "The warehouse cannot be read now; try again")
+        assert response.headers["retry-after"] == "30"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fanin.app import create_app
 from fanin.catalog.errors import BadRequest
 from fanin.server.hosts import answers_to
 from fanin.server.settings import ServerSettings, read_settings
 from fanin.tests.callers import DOORS, Ask, key_for, limits, refusal, sent
-from fanin.tests.facts import visit, write
+from fanin.tests.facts import engine_over, visit, write
 
 LOOPBACK = {"FANIN_HOST": "127.0.0.1"}
 BORROWED = {"Host": "rebound.example:8000"}
@@ -120,6 +123,33 @@ def test_a_server_that_was_told_its_names_goes_by_them_alone_with_keys_or_withou
     )
 
     assert [response.status_code for response in responses] == [200, 200, 200, 421, 421, 421]
+
+
+def test_of_two_names_both_have_to_be_right(warehouse_file: Path, keys_file: Path) -> None:
+    statuses: list[int] = []
+
+    async def ask(*hosts: bytes) -> None:  # below the client, which sends one
+        async def receive() -> Any:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        with engine_over(warehouse_file) as (engine, _):
+            scope = {
+                "type": "http",
+                "method": "OPTIONS",
+                "path": "/graphql",
+                "query_string": b"",
+                "headers": [(b"host", host) for host in hosts],
+            }
+            await create_app(engine, served(keys_file, **LOOPBACK))(scope, receive, send)
+
+    for hosts in ((b"localhost", b"rebound.example"), (b"rebound.example", b"localhost"), (b"localhost", b"[::1]"), ()):
+        asyncio.run(ask(*hosts))
+
+    assert statuses == [421, 421, 204, 421]
 
 
 def test_a_refused_name_is_not_counted(warehouse_file: Path, keys_file: Path) -> None:
