@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fanin.catalog.limits import MAX_GRAPHQL_BYTES, MAX_QUERY_STRING_BYTES
+from fanin.server.graphql_requests import FIELDS
 from fanin.tests.facts import client_of, engine_over, visit, write
 
 JSON = {"content-type": "application/json"}
@@ -159,6 +163,39 @@ def test_a_body_of_just_the_limit_is_read(warehouse_file: Path) -> None:
     body = b'{"query": "{ __typename }"}'.ljust(MAX_GRAPHQL_BYTES)
 
     assert send(warehouse_file, content=body, headers=JSON).json()["data"] == TYPENAME["data"]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+DOCUMENTS = st.sampled_from(["{ __typename }", "query A { __typename } query B { __typename }", "mutation { x }", "{"])
+NEARLY_REQUESTS = st.fixed_dictionaries(
+    {}, optional={"query": DOCUMENTS | ANYTHING} | dict.fromkeys((*FIELDS, "other"), ANYTHING)
+)
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    (ANYTHING | NEARLY_REQUESTS | st.lists(NEARLY_REQUESTS)).map(lambda sent: json.dumps(sent).encode()),
+)
+
+
+def test_whatever_is_sent_is_answered_by_data_or_errors_and_never_500(warehouse_file: Path) -> None:
+    with engine_over(warehouse_file) as (engine, _), asyncio.Runner() as runner:
+        client = client_of(engine)
+
+        @given(BODIES)
+        @settings(max_examples=150, deadline=None)
+        def answered(body: bytes) -> None:
+            for accept in ("application/json", "application/graphql-response+json"):
+                response = runner.run(client.post("/graphql", content=body, headers={**JSON, "accept": accept}))
+                assert response.status_code in (200, 400)
+                answers = orjson.loads(response.content)
+                for answer in answers if isinstance(answers, list) else [answers]:
+                    assert set(answer) in ({"errors"}, {"data", "extensions"}, {"errors", "data", "extensions"})
+
+        answered()
+        runner.run(client.aclose())
 
 
 # --- content types ------------------------------------------------------------------------------------------------
