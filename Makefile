@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 WAREHOUSE ?= var/fanin.duckdb
 
-.PHONY: run test setup check fix golden bench clean
+.PHONY: run test setup check audits fix golden bench clean
 
 run: .venv/.installed
 	@$(BIN)/python samples/load.py $(WAREHOUSE)
 	@$(BIN)/fanin serve --warehouse duckdb:///$(WAREHOUSE)
 
-test: check
+test: check audits
 	$(BIN)/pytest
 
 setup: .venv/.ready
@@ -27,11 +27,17 @@ fix: setup
 golden: setup
 	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py
 
+# For tests/server/test_audits.py.
+audits:
+	@[ -d tests/audits/node_modules/graphql-http ] \
+	  || { command -v npm >/dev/null && npm install --silent --no-package-lock --no-fund --no-audit --prefix tests/audits; } \
+	  || echo "No npm here, or no registry: the audits of graphql-http are skipped."
+
 bench: setup
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .typing build dist *.egg-info
+	rm -rf .venv .typing build dist *.egg-info tests/audits/node_modules
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

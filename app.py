@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from .catalog.segments import read_segments
 from .rest_compat.routes import rest_routes
 from .schema.engine import Engine
+from .server.compression import Compression
 from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
 from .server.graphql_view import graphql_routes
@@ -28,7 +29,8 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
     Raises ``BadRequest`` for settings that cannot be served.
     """
-    guard, limits = entrance(engine, settings or ServerSettings())
+    settings = settings or ServerSettings()
+    guard, limits = entrance(engine, settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -38,12 +40,12 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
     return Starlette(
         routes=[
-            *graphql_routes(engine),
+            *graphql_routes(engine, settings.persisted_queries),
             *graphiql_routes(),
             *rest_routes(engine),
             *health_routes(engine),
         ],
-        middleware=[Middleware(RequestIds), *guard],
+        middleware=[Middleware(RequestIds), Middleware(Compression), *guard],
         exception_handlers={HTTPException: told_http_error, Exception: told_internal_error},
         lifespan=lifespan,
     )

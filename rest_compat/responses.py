@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from ..catalog.errors import ERRORS, StatsError
 from ..catalog.limits import MAX_BODY_BYTES
+from ..resolvers.loader import Sharing
 
 T = TypeVar("T")
 
@@ -52,8 +53,13 @@ def error_response(request: Request, error: StatsError, headers: Mapping[str, st
     """``{"error": {code, message, detail?}, "request_id"}`` under the error's own status.  Contract §4.3."""
     request_id = request_id_of(request)
     body = {"error": error.as_json(), "request_id": request_id}
-    retry = {"Retry-After": "30"} if ERRORS[error.code].code == "database_unavailable" else {}
-    return JSONResponse(body, error.http_status, {"X-Request-ID": request_id, **retry, **(headers or {})})
+    told = {"X-Request-ID": request_id, **retry_after(error), **(headers or {})}
+    return JSONResponse(body, error.http_status, told)
+
+
+def retry_after(error: StatsError) -> dict[str, str]:
+    """The header that says when to ask again, where that is known from the error alone."""
+    return {"Retry-After": "30"} if ERRORS[error.code].code == "database_unavailable" else {}
 
 
 async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
@@ -94,6 +100,16 @@ async def unless_client_leaves(request: Request, work: Awaitable[T]) -> T:
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def server_timing(wall_ms: float, sharing: Sharing) -> str:
+    """The header of that name: wall time, and what was shared.  Rule 4.5."""
+    metrics = {
+        "wall": f"dur={wall_ms:.1f}",
+        "scan": f'dur={sharing.scan_ms:.1f};desc="{sharing.scans} scans"',
+        "identical": f'desc="{sharing.identical} identical"',
+    }
+    return ", ".join(f"{name};{told}" for name, told in metrics.items())
 
 
 def timestamp(now: datetime) -> str:

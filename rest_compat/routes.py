@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +14,7 @@ from starlette.routing import Route
 from ..catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH, Endpoint, Shape
 from ..catalog.errors import InvalidQuery, NotFound, StatsError, suggestion
 from ..schema.engine import Engine
-from .batch import BatchRun, run_batch, validate_batch
+from .batch import run_batch, validate_batch
 from .bodies import read_free_query, read_funnel, read_object
 from .execution import execute
 from .params import read_query, truth, with_path_values
@@ -27,6 +26,7 @@ from .responses import (
     error_response,
     read_body,
     request_id_of,
+    server_timing,
     timestamp,
     unless_client_leaves,
 )
@@ -153,7 +153,7 @@ def _batch(engine: Engine) -> Handler:
             records = stream_batch(plan, engine, _batch_id(request))
             return StreamedBatch(await unless_client_leaves(request, anext(records)), records, media_type)
         run = await unless_client_leaves(request, run_batch(plan, engine, _batch_id(request)))
-        return JSONResponse(run.answer, headers={"Server-Timing": _server_timing(run)})
+        return JSONResponse(run.answer, headers={"Server-Timing": server_timing(run.wall_ms, run.sharing)})
 
     return batch
 
@@ -164,17 +164,6 @@ def _batch_id(request: Request) -> str:
         return str(uuid.UUID(request_id_of(request)))
     except ValueError:
         return str(uuid.uuid4())
-
-
-def _server_timing(run: BatchRun) -> str:
-    """Wall time and what was shared.  Rule 4.5."""
-    sharing = run.sharing
-    metrics: dict[str, Any] = {
-        "wall": f"dur={run.wall_ms:.1f}",
-        "scan": f'dur={sharing.scan_ms:.1f};desc="{sharing.scans} scans"',
-        "identical": f'desc="{sharing.identical} identical"',
-    }
-    return ", ".join(f"{name};{told}" for name, told in metrics.items())
 
 
 def _validate(engine: Engine) -> Handler:

@@ -6,9 +6,8 @@ Folding the records gives the buffered answer: ``batch_id`` from ``plan``, ``res
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..schema.engine import Engine
 from .batch import OpenBatch, open_batch
 from .batch_answer import batch_meta, batch_status, result
 from .plan import Plan
+from .preferences import preferences
 from .responses import ClientGone, unless_client_leaves
 from .schedule import Outcome
 
@@ -121,20 +121,12 @@ class StreamedBatch(StreamingResponse):
 # --- what the caller accepts --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """One range of an ``Accept`` header."""
-
-    media_range: str
-    quality: float
-
-
 def stream_accepted(accept: str) -> str | None:
     """The stream that an ``Accept`` header prefers to JSON, None where it does not.  RFC 9110 §12.5.1.
 
     A stream is for those who name it: a wildcard means JSON.  What is named as much as JSON is JSON.
     """
-    ranges = {accepted.media_range: accepted.quality for accepted in _accepted(accept)}
+    ranges = preferences(accept)
     json_rank = next(((ranges[name], name == JSON) for name in _JSON_RANGES if name in ranges), _NEVER)
     named = [(ranges[form], form) for form in FORMS if ranges.get(form)]
     best = max(named, key=lambda choice: choice[0], default=None)
@@ -143,18 +135,3 @@ def stream_accepted(accept: str) -> str | None:
 
 _JSON_RANGES = (JSON, "application/*", "*/*")  # the most specific decides
 _NEVER = (0.0, False)
-
-
-def _accepted(accept: str) -> Iterator[Accepted]:
-    """What cannot be read does not count."""
-    for written in accept.split(","):
-        media_range, *parameters = (part.strip().lower() for part in written.split(";"))
-        with suppress(ValueError):
-            yield Accepted(media_range, _quality(parameters))
-
-
-def _quality(parameters: list[str]) -> float:
-    quality = next((float(text[2:]) for text in parameters if text.startswith("q=")), 1.0)
-    if not 0 <= quality <= 1:
-        raise ValueError(quality)
-    return quality

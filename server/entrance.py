@@ -24,6 +24,7 @@ from ..schema.reading import reading_as
 from .counters import Counters, MemoryCounters
 from .credentials import Credentials, TokenReader, anyone_at, check_scope
 from .graphiql import GRAPHQL_PATH, STATIC_PATH, wants_page
+from .hosts import Hosts
 from .keys import KeyRing
 from .rate_limits import RateLimits, Standing
 from .settings import ServerSettings
@@ -41,8 +42,9 @@ EXPOSED_HEADERS = (
     "Retry-After",
     "X-Request-ID",
     "Server-Timing",
+    "ETag",
 )
-ACCEPTED_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID")
+ACCEPTED_HEADERS = ("Authorization", "Content-Type", "If-None-Match", "X-API-Key", "X-Request-ID")
 
 
 class Entrance:
@@ -116,9 +118,11 @@ def entrance(engine: Engine, settings: ServerSettings) -> tuple[list[Middleware]
     Raises ``BadRequest`` for settings that cannot be served.
     """
     limits = RateLimits(_counters(settings), lambda: engine.clock().timestamp())
-    options = {"credentials": open_credentials(settings), "limits": limits, "engine": engine}
+    credentials = open_credentials(settings)
+    options = {"credentials": credentials, "limits": limits, "engine": engine}
+    hosts = Middleware(Hosts, credentials=credentials, settings=settings)
     guard = Middleware(Entrance, **options, open_limit=settings.open_limit)
-    return [*_cors(settings), guard], limits
+    return [hosts, *_cors(settings), guard], limits
 
 
 def open_credentials(settings: ServerSettings) -> Credentials:

@@ -12,9 +12,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..catalog.errors import BadRequest, InternalError, NotFound, StatsError
+from ..catalog.errors import BadRequest, InternalError, NotFound
 from ..rest_compat.responses import error_response
 from .entrance import limit_headers
+from .refusals import MethodNotAllowed
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +26,6 @@ SAFE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
-
-
-class MethodNotAllowed(StatsError):
-    code = "method_not_allowed"
 
 
 class RequestIds:

@@ -16,6 +16,7 @@ from ..catalog.errors import BadRequest
 from ..catalog.plans import ANONYMOUS, DEFAULT_PLAN, PLANS
 from ..warehouse.addresses import DEFAULT_ADDRESS
 from .keys import keys_file_of
+from .persisted_queries import KeptQueries, ListedQueries, NoQueries, PersistedQueries, read_manifest
 
 WAREHOUSE = "FANIN_WAREHOUSE"
 SEGMENTS = "FANIN_SEGMENTS"
@@ -28,6 +29,8 @@ JWT_PLAN = "FANIN_JWT_PLAN"
 RATE_LIMIT = "FANIN_RATE_LIMIT"
 RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
 CORS_ORIGINS = "FANIN_CORS_ORIGINS"
+ALLOWED_HOSTS = "FANIN_ALLOWED_HOSTS"
+PERSISTED_QUERIES = "FANIN_PERSISTED_QUERIES"
 
 SETTINGS: dict[str, str] = {
     SEGMENTS: "a TOML file of saved segments",
@@ -39,16 +42,24 @@ SETTINGS: dict[str, str] = {
     "none on a loopback host that is open",
     RATE_LIMIT_STORE: "where several processes count together: redis://host:6379/0",
     CORS_ORIGINS: "origins whose pages may ask, joined by commas, or *",
+    ALLOWED_HOSTS: "names the server goes by beside those of the loopback, joined by commas, such as *.example.com, or *; "
+    "unless said, any name will do except on a loopback host that is open",
+    PERSISTED_QUERIES: "a manifest (JSON) of the only GraphQL documents that may be run, or off to keep none that callers send",
 }
 
 # A browser's Origin header: scheme, host and perhaps a port, and nothing behind.
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
+# A host's name, all names below one, or an address; without a port.
+_HOST = re.compile(r"\*|(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:]+\]?")
 _TRUE = {"1", "true", "yes", "on"}
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Who is asked for credentials, who is counted, and which pages may ask.  The defaults make an open, uncounted app."""
+    """Who is asked for credentials, who is counted, which pages may ask, and what.
+
+    The defaults make an open, uncounted app that answers to any name.
+    """
 
     keys_file: Path | None = None
     jwt_secret: str = field(default="", repr=False)
@@ -58,6 +69,9 @@ class ServerSettings:
     open_limit: int | None = None  # requests per minute and address of an open server; None counts no one
     rate_limit_store: str = field(default="", repr=False)  # its address may hold a password
     cors_origins: tuple[str, ...] = ()
+    on_loopback: bool = False  # so that, while it is open, only loopback names and the allowed ones will do
+    allowed_hosts: tuple[str, ...] = ()
+    persisted_queries: PersistedQueries = field(default_factory=KeptQueries)
 
     @property
     def has_tokens(self) -> bool:
@@ -82,6 +96,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
         open_limit=_whole_number(given[RATE_LIMIT], RATE_LIMIT) if given.get(RATE_LIMIT) else unlimited,
         rate_limit_store=given.get(RATE_LIMIT_STORE, ""),
         cors_origins=_origins(given.get(CORS_ORIGINS, "")),
+        on_loopback=on_loopback,
+        allowed_hosts=_hosts(given.get(ALLOWED_HOSTS, "")),
+        persisted_queries=_persisted_queries(given.get(PERSISTED_QUERIES, "")),
     )
 
 
@@ -120,3 +137,20 @@ def _origins(text: str) -> tuple[str, ...]:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise BadRequest(f"{CORS_ORIGINS}: '{origin[:80]}' is no origin such as https://dashboard.example")
     return origins
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise BadRequest(f"{ALLOWED_HOSTS}: '{host[:80]}' is no name of a host such as stats.example.com")
+    return tuple(host.strip("[]").lower() for host in hosts)
+
+
+def _persisted_queries(text: str) -> PersistedQueries:
+    if text.lower() == "off":
+        return NoQueries()
+    try:
+        return ListedQueries(read_manifest(Path(text))) if text else KeptQueries()
+    except BadRequest as error:
+        raise BadRequest(f"{PERSISTED_QUERIES}: {error.message}") from None

@@ -74,7 +74,7 @@ ADDRESSES = {
     "/api/v1/stats/query": "POST",
     **dict.fromkeys(("/api/v1/batch", "/api/v1/batch/validate"), "POST"),
     **dict.fromkeys(("/health", "/livez", "/readyz"), "GET, HEAD"),
-    "/graphql": "GET, HEAD, POST",
+    "/graphql": "GET, HEAD, OPTIONS, POST",
 }
 
 
@@ -222,9 +222,25 @@ class Hanging:
         self._inner.close()
 
 
-def test_rule_2_6_a_client_that_leaves_interrupts_its_scans(warehouse_file: Path) -> None:
-    queries = [{"id": "q", "endpoint": "/stats/os", "params": {"account_id": "acme"}}]
-    body = json.dumps({"queries": queries}).encode()
+BATCH = {"queries": [{"id": "q", "endpoint": "/stats/os", "params": {"account_id": "acme"}}]}
+DOCUMENT = {"query": '{ stats(accountId: "acme") { os { total } } }'}
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "asked"),
+    [
+        ("POST", "/api/v1/batch", BATCH),
+        ("POST", "/graphql", DOCUMENT),
+        ("POST", "/graphql", [DOCUMENT] * 3),
+        ("GET", f"/graphql?{httpx.QueryParams(DOCUMENT)}", None),
+    ],
+    ids=["batch", "graphql", "array", "graphql by get"],
+)
+def test_rule_2_6_a_client_that_leaves_interrupts_its_scans(
+    warehouse_file: Path, method: str, address: str, asked: Any
+) -> None:
+    body = json.dumps(asked).encode() if asked else b""
+    path, _, query = address.partition("?")
 
     async def left() -> tuple[bool, list[int]]:
         with engine_over(warehouse_file) as (engine, warehouse):
@@ -245,11 +261,11 @@ def test_rule_2_6_a_client_that_leaves_interrupts_its_scans(warehouse_file: Path
 
             scope = {
                 "type": "http",
-                "method": "POST",
-                "path": "/api/v1/batch",
-                "raw_path": b"/api/v1/batch",
-                "query_string": b"",
-                "headers": [(b"content-length", str(len(body)).encode())],
+                "method": method,
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": query.encode(),
+                "headers": [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")],
             }
             await app(scope, receive, send)
             others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -215,7 +215,8 @@ def test_guessing_keys_is_limited_by_address_and_harms_no_one_with_a_key(warehou
 def test_an_open_server_on_loopback_counts_no_one_and_tells_the_largest_plan_always_full(warehouse_file: Path) -> None:
     asks = [get("acme"), batch("acme"), graphql("acme")] * 40
 
-    responses = sent(warehouse_file, *asks, settings=read_settings({"FANIN_HOST": "127.0.0.1", "FANIN_KEYS": "/none"}))
+    variables = {"FANIN_HOST": "127.0.0.1", "FANIN_KEYS": "/none", "FANIN_ALLOWED_HOSTS": "fanin.test"}
+    responses = sent(warehouse_file, *asks, settings=read_settings(variables))
 
     assert {response.status_code for response in responses} == {200}
     assert {tuple(limits(response)) for response in responses} == {(10_000, 10_000, T0 + 60)}
