@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
