@@ -17,7 +17,7 @@ from .context import RequestContext
 MAX_LEVELS = 2
 
 Info = strawberry.Info[RequestContext, None]
-Stats = Annotated["Stats", strawberry.lazy("fanin.schema.stats")]
+Stats: Any = Annotated["Stats", strawberry.lazy("fanin.schema.stats")]
 
 MEANING = (
     f"All reports of this row alone, at most {MAX_LEVELS} rows deep. They are read for all rows of the list at once. In the "
