@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..catalog.identity import ANYONE, Identity
 from ..catalog.query import Scope, make_scope
 from ..catalog.segments import NamedSegment, find_segment
 from ..resolvers.loader import StatsLoader
+from .documents import Documents
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class RequestContext:
     now: datetime
     segments: tuple[NamedSegment, ...] = ()  # the saved ones
     identity: Identity = ANYONE  # for whom ``accounts`` are all there are
+    documents: Documents = field(default_factory=Documents)  # those of the process, and the rules they are read under
 
     def account(self, account_id: str) -> Account:
         """The account of that id, if it may be read.

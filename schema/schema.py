@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
 import strawberry
+from graphql import ExecutionResult as GraphQLResult
 from graphql import GraphQLError
-from strawberry.extensions import ParserCache, ValidationCache
+from graphql import execute as execute_graphql
+from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionResult
 
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.filters import FILTER_FIELDS, OPERATORS, make_filter
+from ..catalog.limits import DOCUMENT_LIMITS, DocumentRules
 from ..catalog.periods import Compare
 from .context import RequestContext
+from .documents import Document, Documents, read_document
 from .naming import enum_of
 from .projection import ProjectingExecutor
-from .settings import Settings, settings
+from .settings import Settings, settings_under
 from .stats import Info, Stats
 from .types import make_type
 
 log = logging.getLogger(__name__)
+
+OWN_RULES = DocumentRules(limits=dict.fromkeys(DOCUMENT_LIMITS, sys.maxsize))
 
 CompareEnum = strawberry.enum(
     Compare, description="An earlier window to compare with: the one before, or the same dates a year back."
@@ -97,8 +106,8 @@ class Query:
         return list(info.context.accounts.values())
 
     @strawberry.field(description="Limits, reports, sortable and filterable fields, readable by a program.")
-    def settings(self) -> Settings:  # type: ignore[valid-type]
-        return settings()
+    def settings(self, info: Info) -> Settings:  # type: ignore[valid-type]
+        return settings_under(info.context.documents.rules)
 
 
 def _value_of(source: Any, name: str) -> Any:
@@ -107,7 +116,52 @@ def _value_of(source: Any, name: str) -> Any:
 
 
 class FaninSchema(strawberry.Schema):
-    """Logs what is our fault and leaves the caller's mistakes to the caller."""
+    """Reads each document once, executes it, logs what is our fault and leaves the caller's mistakes to the caller."""
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: RequestContext | None = None,
+        root_value: Any = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Any = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Answer a caller's document.  What is wrong with it is told in the result's errors; nothing is raised."""
+        documents = context_value.documents if context_value is not None else Documents()
+        document = documents.read(query or "", self._schema)
+        return await self.answer(document, variable_values or {}, context_value, operation_name)
+
+    def own_document(self, text: str) -> Document:
+        """A document that we wrote ourselves: not refused for its size.  To be kept by whoever wrote it."""
+        return read_document(text, self._schema, OWN_RULES)
+
+    async def answer(
+        self,
+        document: Document,
+        variables: Mapping[str, Any],
+        context: RequestContext | None,
+        operation_name: str | None = None,
+    ) -> ExecutionResult:
+        """Execute a document that was read."""
+        refusals = document.refused(operation_name, variables)
+        if refusals or document.node is None:
+            return ExecutionResult(data=None, errors=list(refusals))
+        answered = execute_graphql(
+            self._schema,
+            document.node,
+            context_value=context,
+            variable_values=dict(variables),
+            operation_name=operation_name,
+            executor_class=ProjectingExecutor,
+            is_awaitable=optimized_is_awaitable,
+            hide_suggestions=not document.rules.suggestions,
+            selections=document.selections,
+        )
+        result = answered if isinstance(answered, GraphQLResult) else await answered
+        self.process_errors(result.errors or [])
+        return ExecutionResult(data=result.data, errors=result.errors)
 
     def argument_types(self, type_name: str, field_name: str) -> dict[str, str]:
         """The arguments of one field and their types, as a document has to declare its variables."""
@@ -132,11 +186,6 @@ def masked(error: GraphQLError) -> GraphQLError:
     )
 
 
-schema = FaninSchema(
-    Query,
-    config=StrawberryConfig(default_resolver=_value_of),
-    execution_context_class=ProjectingExecutor,
-    extensions=[ParserCache, ValidationCache],
-)
+schema = FaninSchema(Query, config=StrawberryConfig(default_resolver=_value_of))
 
 __all__ = ["FaninSchema", "Query", "RequestContext", "masked", "schema"]

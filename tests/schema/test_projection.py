@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 
 from fanin.schema.projection import ProjectingExecutor
-from fanin.schema.schema import FaninSchema, Query, schema
+from fanin.schema.schema import Query, schema
 from fanin.schema.schema import _value_of as value_of
 from fanin.tests.facts import bought, engine_over, reached, visit, write
 
-ordinary = FaninSchema(Query, config=StrawberryConfig(default_resolver=value_of))
+ordinary = strawberry.Schema(Query, config=StrawberryConfig(default_resolver=value_of))
 
 STATS = schema._schema.type_map["Stats"]
 

@@ -1,0 +1,173 @@
+"""Documents: each is read once, which is parsing, guarding and validating it, and is kept with what executing it compiles.
+
+A refused document is kept too, so asking it again costs nothing.  What is kept is bounded by count and by weight.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    IntValueNode,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from ..catalog.errors import BadRequest
+from ..catalog.limits import DocumentRules
+from .guard import Measure, Measured, measured, over_limit, over_limits
+from .projection import Selections
+
+MAX_DOCUMENTS = 256
+MAX_WEIGHT = 1_000_000  # characters; a field weighs as much as FIELD_WEIGHT of them, for what executing it keeps
+FIELD_WEIGHT = 50
+MAX_ERRORS = 5  # of one document, as validation finds them
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that may be executed, by its name in the document."""
+
+    name: str | None
+    measure: Measure
+    defaults: Mapping[str, int]  # of its variables, where they are whole numbers
+
+    def rows(self, variables: Mapping[str, Any]) -> int:
+        return self.measure.rows_with({**self.defaults, **variables})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was read: errors, or what can be executed."""
+
+    rules: DocumentRules
+    errors: tuple[GraphQLError, ...] = ()
+    node: DocumentNode | None = None
+    operations: tuple[Operation, ...] = ()
+    selections: Selections = field(default_factory=Selections)
+    weight: int = 0
+
+    def refused(self, operation_name: str | None, variables: Mapping[str, Any]) -> tuple[GraphQLError, ...]:
+        """Why this operation cannot be executed with these variables; nothing when it can."""
+        if self.errors:
+            return self.errors
+        named = [operation for operation in self.operations if operation_name in (None, operation.name)]
+        if len(named) != 1:
+            return (GraphQLError(_which(operation_name)),)
+        refusal = over_limit(self.rules, "max_rows", named[0].rows(variables))
+        return (_told(refusal),) if refusal else ()
+
+
+def read_document(text: str, schema: GraphQLSchema, rules: DocumentRules) -> Document:
+    """Parse, guard and validate, each only when the one before had nothing to say.  Never raises."""
+    try:
+        node = _parsed(text, rules)
+    except GraphQLError as error:
+        return Document(rules, (error,), weight=len(text))
+    found = measured(node, schema)
+    weight = len(text) + FIELD_WEIGHT * sum(measure.fields for _, measure in found.definitions)
+    refusal = over_limits(found, rules)
+    errors = (_told(refusal),) if refusal else tuple(_invalid(node, schema, rules))
+    if errors:
+        return Document(rules, errors, weight=weight)
+    return Document(rules, (), node, tuple(_operations(found)), Selections(found.switches), weight)
+
+
+class Documents:
+    """The documents read last, under the same rules and for one schema."""
+
+    def __init__(self, rules: DocumentRules | None = None) -> None:
+        self.rules = rules or DocumentRules()
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._weight = 0
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def weight(self) -> int:
+        return self._weight
+
+    def read(self, text: str, schema: GraphQLSchema) -> Document:
+        """The document of that text, read now or before."""
+        with self._lock:
+            document = self._kept.get(text)
+            if document is not None:
+                self._kept.move_to_end(text)
+                return document
+        document = read_document(text, schema, self.rules)
+        with self._lock:
+            self._keep(text, document)
+        return document
+
+    def _keep(self, text: str, document: Document) -> None:
+        replaced = self._kept.pop(text, None)
+        self._kept[text] = document
+        self._weight += document.weight - (replaced.weight if replaced else 0)
+        while len(self._kept) > MAX_DOCUMENTS or (self._weight > MAX_WEIGHT and self._kept):
+            _, dropped = self._kept.popitem(last=False)
+            self._weight -= dropped.weight
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def _parsed(text: str, rules: DocumentRules) -> DocumentNode:
+    """The document's syntax tree, as far as length and tokens allow.  Raises ``GraphQLError``."""
+    refusal = over_limit(rules, "max_document_length", len(text))
+    if refusal:
+        raise _told(refusal)
+    tokens = rules.limits["max_document_tokens"] if rules.enforced else None
+    try:
+        node = parse(text, max_lexical_tokens=tokens, max_comments=tokens)
+    except GraphQLError as error:
+        if tokens is not None and error.message.endswith("Parsing aborted."):
+            raise _told(over_limit(rules, "max_document_tokens", tokens + 1)) from None
+        raise
+    over_limit(rules, "max_document_tokens", node.token_count)
+    return node
+
+
+def _invalid(node: DocumentNode, schema: GraphQLSchema, rules: DocumentRules) -> list[GraphQLError]:
+    more = () if rules.introspection else (NoSchemaIntrospectionCustomRule,)
+    return validate(
+        schema, node, (*specified_rules, *more), max_errors=MAX_ERRORS, hide_suggestions=not rules.suggestions
+    )
+
+
+def _operations(found: Measured) -> list[Operation]:
+    return [
+        Operation(node.name.value if node.name else None, measure, _defaults(node))
+        for node, measure in found.definitions
+        if isinstance(node, OperationDefinitionNode)
+    ]
+
+
+def _defaults(node: OperationDefinitionNode) -> dict[str, int]:
+    return {
+        variable.variable.name.value: int(variable.default_value.value[:9])
+        for variable in node.variable_definitions or ()
+        if isinstance(variable.default_value, IntValueNode)
+    }
+
+
+def _which(operation_name: str | None) -> str:
+    if operation_name is None:
+        return "The document must hold one operation, or operationName say which."
+    return f"Unknown operation named '{operation_name[:100]}'."
+
+
+def _told(refusal: BadRequest | None) -> GraphQLError:
+    assert refusal is not None
+    return GraphQLError(refusal.message, original_error=refusal)
