@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from types import NoneType
 from typing import Any
 
 from graphql import (
@@ -33,6 +34,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 MAX_SELECTIONS = 8
 
 Column = Sequence[Any]
+Complete = Callable[[Column, set[type]], Column]  # a column without nulls, and the kinds of its values
 
 
 class Unusual(Exception):
@@ -77,7 +79,8 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, selections: Selections | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._selection = (selections or Selections()).of(self.operation, self.variable_values.coerced)
+        kept = Selections() if selections is None else selections
+        self._selection = kept.of(self.operation, self.variable_values.coerced)
         self._relevant_sub_fields = self._selection.subfields  # the executor's own memo, living longer
 
     def execute_collected_root_fields(
@@ -101,7 +104,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             projection = self._projection(return_type, field_details_list)
             if projection is not None:
                 try:
-                    return projection.rows([result])[0]
+                    return projection.complete([result], {dict})[0]
                 except Unusual:
                     pass  # the ordinary path knows what to say
         return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
@@ -143,7 +146,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         complete, nullable = self._completion(definition.type, details)
         return Field(described.python_name, complete, nullable)
 
-    def _completion(self, kind: Any, details: Any) -> tuple[Callable[[Column], Column], bool]:
+    def _completion(self, kind: Any, details: Any) -> tuple[Complete, bool]:
         """How a column of this type is completed, and whether nulls may stand in it."""
         if isinstance(kind, GraphQLNonNull):
             return self._completion(kind.of_type, details)[0], False
@@ -152,7 +155,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if is_leaf_type(kind):
             return _LEAVES.get(kind.name) or _coerced_by(kind), True
         if isinstance(kind, GraphQLObjectType):
-            return self._compile(kind, details).rows, True
+            return self._compile(kind, details).complete, True
         raise Unusual
 
 
@@ -161,7 +164,7 @@ class Field:
     """One selected field: the key it is read from, and how a column of its values is completed."""
 
     key: str
-    complete: Callable[[Column], Column]
+    complete: Complete
     nullable: bool
 
 
@@ -181,10 +184,9 @@ class Projection:
     constants: dict[str, str]
     read: Callable[[dict[str, Any]], Any]  # the keys' values of one dict, in the order of ``fields``
 
-    def rows(self, values: Column) -> list[Any]:
+    def complete(self, values: Column, kinds: set[type]) -> list[Any]:
         """The selected part of every dict.  Raises ``Unusual``."""
-        if not _all_of(dict, values):
-            raise Unusual
+        _only(dict, kinds)
         columns = self._completed(self._columns(values))
         if not self.constants:
             return [dict(zip(self.names, row)) for row in zip(*columns)]  # noqa: B905  checking lengths costs a third more
@@ -223,21 +225,22 @@ def _middlewares(executor: Any) -> bool:
     return bool(executor.middleware_manager and executor.middleware_manager.middlewares)
 
 
-def _with_nulls(column: Column, complete: Callable[[Column], Column], nullable: bool) -> Column:
-    if None not in column:
-        return complete(column)
+def _with_nulls(column: Column, complete: Complete, nullable: bool) -> Column:
+    # Kinds are compared, not values: asking a Decimal whether it equals None takes longer than writing it.
+    kinds = set(map(type, column))
+    if NoneType not in kinds:
+        return complete(column, kinds)
     if not nullable:
         raise Unusual
-    completed = iter(complete([value for value in column if value is not None]))
+    completed = iter(complete([value for value in column if value is not None], kinds - {NoneType}))
     return [None if value is None else next(completed) for value in column]
 
 
-def _each_list(complete: Callable[[Column], Column], nullable: bool) -> Callable[[Column], Column]:
+def _each_list(complete: Complete, nullable: bool) -> Complete:
     """A column of lists, completed as one long column and cut again."""
 
-    def complete_lists(column: Column) -> Column:
-        if any(type(items) is not list for items in column):
-            raise Unusual
+    def complete_lists(column: Column, kinds: set[type]) -> Column:
+        _only(list, kinds)
         flat = _with_nulls([item for items in column for item in items], complete, nullable)
         return _cut(flat, (len(items) for items in column))
 
@@ -256,36 +259,38 @@ def _cut(flat: Column, lengths: Iterable[int]) -> list[Column]:
 _MOST_INT, _LEAST_INT = 2**31 - 1, -(2**31)
 
 
-def _ints(column: Column) -> Column:
-    if not _all_of(int, column) or (column and not _LEAST_INT <= min(column) <= max(column) <= _MOST_INT):
+def _ints(column: Column, kinds: set[type]) -> Column:
+    _only(int, kinds)
+    if column and not _LEAST_INT <= min(column) <= max(column) <= _MOST_INT:
         raise Unusual
     return column
 
 
-def _floats(column: Column) -> Column:
+def _floats(column: Column, kinds: set[type]) -> Column:
+    _only(float, kinds)
     # Neither nan nor the infinities are finite, and only a finite column sums up to something finite for certain.
-    if not _all_of(float, column) or sum(column) - sum(column) != 0:
+    if sum(column) - sum(column) != 0:
         raise Unusual
     return column
 
 
-def _strings(column: Column) -> Column:
-    if not _all_of(str, column):
-        raise Unusual
+def _strings(column: Column, kinds: set[type]) -> Column:
+    _only(str, kinds)
     return column
 
 
-def _booleans(column: Column) -> Column:
-    if not _all_of(bool, column):
-        raise Unusual
+def _booleans(column: Column, kinds: set[type]) -> Column:
+    _only(bool, kinds)
     return column
 
 
-def _all_of(kind: type, column: Column) -> bool:
-    return set(map(type, column)) <= {kind}
+def _only(kind: type, kinds: set[type]) -> None:
+    """Raises ``Unusual`` for a column of other kinds; an empty one has none."""
+    if not kinds <= {kind}:
+        raise Unusual
 
 
-_LEAVES: dict[str, Callable[[Column], Column]] = {
+_LEAVES: dict[str, Complete] = {
     GraphQLInt.name: _ints,
     GraphQLFloat.name: _floats,
     GraphQLString.name: _strings,
@@ -293,16 +298,16 @@ _LEAVES: dict[str, Callable[[Column], Column]] = {
 }
 
 
-def _coerced_by(kind: GraphQLLeafType) -> Callable[[Column], Column]:
+def _coerced_by(kind: GraphQLLeafType) -> Complete:
     """Any other scalar or enum, by its own rule."""
     coerce = kind.coerce_output_value
 
-    def complete(column: Column) -> Column:
+    def complete(column: Column, kinds: set[type]) -> Column:
         try:
-            coerced = [coerce(value) for value in column]
+            coerced = list(map(coerce, column))
         except Exception:  # whatever a scalar objects to, the ordinary path reports
             raise Unusual from None
-        if any(value is None or value is Undefined for value in coerced):
+        if {NoneType, type(Undefined)} & set(map(type, coerced)):
             raise Unusual
         return coerced
 

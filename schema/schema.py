@@ -6,11 +6,11 @@ import logging
 import sys
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import strawberry
 from graphql import ExecutionResult as GraphQLResult
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLObjectType
 from graphql import execute as execute_graphql
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
@@ -25,7 +25,7 @@ from .documents import Document, Documents, read_document
 from .naming import enum_of
 from .projection import ProjectingExecutor
 from .settings import Settings, settings_under
-from .stats import Info, Stats
+from .stats import Info, Stats, resolve_directly
 from .types import make_type
 
 log = logging.getLogger(__name__)
@@ -133,6 +133,9 @@ class FaninSchema(strawberry.Schema):
         document = documents.read(query or "", self._schema)
         return await self.answer(document, variable_values or {}, context_value, operation_name)
 
+    def resolve_reports_directly(self) -> None:
+        resolve_directly(cast("GraphQLObjectType", self._schema.type_map["Stats"]))
+
     def own_document(self, text: str) -> Document:
         """A document that we wrote ourselves: not refused for its size.  To be kept by whoever wrote it."""
         return read_document(text, self._schema, OWN_RULES)
@@ -187,5 +190,6 @@ def masked(error: GraphQLError) -> GraphQLError:
 
 
 schema = FaninSchema(Query, config=StrawberryConfig(default_resolver=_value_of))
+schema.resolve_reports_directly()
 
 __all__ = ["FaninSchema", "Query", "RequestContext", "masked", "schema"]

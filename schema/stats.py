@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import strawberry
+from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_leaf_type
 
 from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, INCLUDES, Endpoint, Shape
 from ..catalog.query import Granularity, Scope, SortOrder, ask, free_columns
 from .context import RequestContext
-from .naming import enum_of
+from .naming import camel_case, enum_of
 from .types import REPORTS, Window
 
 Info = strawberry.Info[RequestContext, None]
@@ -112,15 +113,37 @@ def _report_field(endpoint: Endpoint) -> Any:
 
 
 def _resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
-    size_parameter = endpoint.page_size.parameter if endpoint.page_size else ""
-
-    async def resolve(self: Any, info: Info, **arguments: Any) -> Any:
-        if size_parameter:
-            arguments["page_size"] = arguments.pop(size_parameter)
-        plain = {name: _plain(value) for name, value in arguments.items() if value is not None}
-        return await info.context.loader.load(ask(self.scope, endpoint.name, **_engine_words(endpoint, plain)))
+    def resolve(self: Any, info: Info, **arguments: Any) -> Awaitable[Any]:
+        return _answer(endpoint, self, info.context, arguments)
 
     return resolve
+
+
+def resolve_directly(stats: GraphQLObjectType) -> None:
+    """Let reports whose arguments are plain values resolve without having them converted: they are converted already.
+
+    That takes a tenth of the time; what needs more, such as an input object, is left as it is.
+    """
+    for endpoint in ENDPOINTS.values():
+        field = stats.fields[camel_case(endpoint.name)]
+        if all(is_leaf_type(get_named_type(argument.type)) for argument in field.args.values()):
+            field.resolve = _direct_resolver(endpoint)
+
+
+def _direct_resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
+    words = {camel_case(argument.name): argument.name for argument in arguments_of(endpoint)}
+
+    def resolve(stats: Any, info: GraphQLResolveInfo, **arguments: Any) -> Awaitable[Any]:
+        return _answer(endpoint, stats, info.context, {words[name]: value for name, value in arguments.items()})
+
+    return resolve
+
+
+async def _answer(endpoint: Endpoint, stats: Any, context: RequestContext, arguments: dict[str, Any]) -> Any:
+    if endpoint.page_size:
+        arguments["page_size"] = arguments.pop(endpoint.page_size.parameter)
+    plain = {name: _plain(value) for name, value in arguments.items() if value is not None}
+    return await context.loader.load(ask(stats.scope, endpoint.name, **_engine_words(endpoint, plain)))
 
 
 def _engine_words(endpoint: Endpoint, plain: dict[str, Any]) -> dict[str, Any]:
