@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from .rest_compat.routes import rest_routes
+from .schema.documents import Documents
 from .schema.engine import Engine
 from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
@@ -26,7 +28,9 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
     Raises ``BadRequest`` for settings that cannot be served.
     """
-    guard, limits = entrance(engine, settings or ServerSettings())
+    settings = settings or ServerSettings()
+    engine = replace(engine, documents=Documents(settings.documents))
+    guard, limits = entrance(engine, settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -36,7 +40,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
     return Starlette(
         routes=[
-            *graphql_routes(engine),
+            *graphql_routes(engine, production=settings.production),
             *graphiql_routes(),
             *rest_routes(engine),
             *health_routes(engine),

@@ -25,6 +25,7 @@ class RequestContext:
     now: datetime
     segments: tuple[NamedSegment, ...] = ()  # the saved ones
     identity: Identity = ANYONE  # for whom ``accounts`` are all there are
+    report_ms: dict[str, float] = field(default_factory=dict)  # path in the answer: from asked to answered
     documents: Documents = field(default_factory=Documents)  # those of the process, and the rules they are read under
 
     def account(self, account_id: str) -> Account:

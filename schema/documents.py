@@ -128,12 +128,15 @@ def _parsed(text: str, rules: DocumentRules) -> DocumentNode:
     refusal = over_limit(rules, "max_document_length", len(text))
     if refusal:
         raise _told(refusal)
-    tokens = rules.limits["max_document_tokens"] if rules.enforced else None
+    tokens = rules.limits["max_document_tokens"]
+    at_most = tokens if rules.enforced else None
     try:
-        node = parse(text, max_lexical_tokens=tokens, max_comments=tokens)
+        node = parse(text, max_lexical_tokens=at_most, max_comments=at_most)
     except GraphQLError as error:
-        if tokens is not None and error.message.endswith("Parsing aborted."):
-            raise _told(over_limit(rules, "max_document_tokens", tokens + 1)) from None
+        aborted = error.message.endswith("Parsing aborted.")
+        refusal = over_limit(rules, "max_document_tokens", tokens + 1) if aborted else None
+        if refusal:
+            raise _told(refusal) from None
         raise
     over_limit(rules, "max_document_tokens", node.token_count)
     return node
@@ -168,6 +171,5 @@ def _which(operation_name: str | None) -> str:
     return f"Unknown operation named '{operation_name[:100]}'."
 
 
-def _told(refusal: BadRequest | None) -> GraphQLError:
-    assert refusal is not None
+def _told(refusal: BadRequest) -> GraphQLError:
     return GraphQLError(refusal.message, original_error=refusal)

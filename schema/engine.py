@@ -43,6 +43,8 @@ class Engine:
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
         try:
-            yield RequestContext(accounts, loader, self.clock(), self.segments, reader.identity, self.documents)
+            yield RequestContext(
+                accounts, loader, self.clock(), self.segments, reader.identity, documents=self.documents
+            )
         finally:
             await loader.close()

@@ -84,12 +84,18 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         self._relevant_sub_fields = self._selection.subfields  # the executor's own memo, living longer
 
     def execute_collected_root_fields(
-        self, root_type: GraphQLObjectType, root_value: Any, grouped_field_set: Any, serially: bool, defer: Any
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,
+        grouped_field_set: Any,
+        serially: bool,
+        new_defer_usages: Any,
     ) -> Any:
+        """With the lists of the first execution, because what is compiled is found by their identity."""
         for name, nodes in grouped_field_set.items():
             self._selection.root.setdefault(name, nodes)
         root = {name: self._selection.root[name] for name in grouped_field_set}
-        return super().execute_collected_root_fields(root_type, root_value, root, serially, defer)
+        return super().execute_collected_root_fields(root_type, root_value, root, serially, new_defer_usages)
 
     def complete_object_value(
         self,

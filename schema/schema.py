@@ -20,6 +20,7 @@ from ..catalog.errors import InternalError, StatsError
 from ..catalog.filters import FILTER_FIELDS, OPERATORS, make_filter
 from ..catalog.limits import DOCUMENT_LIMITS, DocumentRules
 from ..catalog.periods import Compare
+from ..catalog.request_ids import present_request_id
 from .context import RequestContext
 from .documents import Document, Documents, read_document
 from .naming import enum_of
@@ -158,7 +159,7 @@ class FaninSchema(strawberry.Schema):
             variable_values=dict(variables),
             operation_name=operation_name,
             executor_class=ProjectingExecutor,
-            is_awaitable=optimized_is_awaitable,
+            is_awaitable=cast("Any", optimized_is_awaitable),
             hide_suggestions=not document.rules.suggestions,
             selections=document.selections,
         )
@@ -175,18 +176,19 @@ class FaninSchema(strawberry.Schema):
         for error in errors:
             original = error.original_error
             if original is not None and not isinstance(original, (StatsError, GraphQLError)):
-                log.error("a resolver failed unexpectedly", exc_info=original)
+                log.error("request %s: a resolver failed unexpectedly", present_request_id(), exc_info=original)
 
 
 def masked(error: GraphQLError) -> GraphQLError:
-    """The error as a caller may see it: what is neither theirs nor ours by name says no more than that it happened."""
+    """The error as a caller may see it: what is neither theirs nor ours by name says no more than where its log is."""
     original = error.original_error
-    if original is None or isinstance(original, (StatsError, GraphQLError)):
+    if original is None or (
+        isinstance(original, (StatsError, GraphQLError)) and not isinstance(original, InternalError)
+    ):
         return error
     hidden = InternalError("Internal error")
-    return GraphQLError(
-        hidden.message, nodes=error.nodes, path=error.path, original_error=hidden, extensions=hidden.extensions
-    )
+    told = hidden.extensions | {"request_id": present_request_id()}
+    return GraphQLError(hidden.message, nodes=error.nodes, path=error.path, original_error=hidden, extensions=told)
 
 
 schema = FaninSchema(Query, config=StrawberryConfig(default_resolver=_value_of))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import strawberry
 from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_leaf_type
 
 from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, INCLUDES, Endpoint, Shape
-from ..catalog.query import Granularity, Scope, SortOrder, ask, free_columns
+from ..catalog.query import Granularity, Scope, SortOrder, StatsQuery, ask, free_columns
 from .context import RequestContext
 from .naming import camel_case, enum_of
 from .types import REPORTS, Window
@@ -114,7 +115,7 @@ def _report_field(endpoint: Endpoint) -> Any:
 
 def _resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
     def resolve(self: Any, info: Info, **arguments: Any) -> Awaitable[Any]:
-        return _answer(endpoint, self, info.context, arguments)
+        return _answer(endpoint, self, info, arguments)
 
     return resolve
 
@@ -134,16 +135,25 @@ def _direct_resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
     words = {camel_case(argument.name): argument.name for argument in arguments_of(endpoint)}
 
     def resolve(stats: Any, info: GraphQLResolveInfo, **arguments: Any) -> Awaitable[Any]:
-        return _answer(endpoint, stats, info.context, {words[name]: value for name, value in arguments.items()})
+        return _answer(endpoint, stats, info, {words[name]: value for name, value in arguments.items()})
 
     return resolve
 
 
-async def _answer(endpoint: Endpoint, stats: Any, context: RequestContext, arguments: dict[str, Any]) -> Any:
+async def _answer(endpoint: Endpoint, stats: Any, info: Any, arguments: dict[str, Any]) -> Any:
+    began = time.perf_counter()
+    try:
+        return await info.context.loader.load(_question(endpoint, stats.scope, arguments))
+    finally:
+        path = ".".join(map(str, info.path.as_list()))
+        info.context.report_ms[path] = (time.perf_counter() - began) * 1000
+
+
+def _question(endpoint: Endpoint, scope: Scope, arguments: dict[str, Any]) -> StatsQuery:
     if endpoint.page_size:
         arguments["page_size"] = arguments.pop(endpoint.page_size.parameter)
     plain = {name: _plain(value) for name, value in arguments.items() if value is not None}
-    return await context.loader.load(ask(stats.scope, endpoint.name, **_engine_words(endpoint, plain)))
+    return ask(scope, endpoint.name, **_engine_words(endpoint, plain))
 
 
 def _engine_words(endpoint: Endpoint, plain: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ EXPOSED_HEADERS = (
     "X-Request-ID",
     "Server-Timing",
 )
-ACCEPTED_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID")
+ACCEPTED_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Fanin-Cost", "X-Request-ID")
 
 
 class Entrance:

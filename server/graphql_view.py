@@ -7,11 +7,10 @@ Follows the GraphQL-over-HTTP draft as its audits check it: a request that canno
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import orjson
-from graphql import GraphQLError, OperationDefinitionNode, parse
+from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,13 +24,14 @@ from ..rest_compat.responses import (
     request_id_of,
     unless_client_leaves,
 )
-from ..schema.context import RequestContext
+from ..schema.cost import cost_of
 from ..schema.engine import Engine
 from ..schema.schema import masked, schema
 from .graphiql import graphiql_page, wants_page
 
 RESPONSE_TYPE = "application/graphql-response+json"
 JSON_TYPE = "application/json"
+COST_HEADER = "X-Fanin-Cost"
 MAX_DOCUMENT_BYTES = 100_000
 
 
@@ -57,12 +57,14 @@ class GraphQLRequest:
     operation_name: str | None
 
 
-def graphql_routes(engine: Engine) -> list[Route]:
+def graphql_routes(engine: Engine, *, production: bool = False) -> list[Route]:
+    """In production there is no GraphiQL, and what an answer cost is told only to those who ask for it."""
+
     async def graphql(request: Request) -> Response:
-        if wants_page(request):
+        if wants_page(request) and not production:
             return graphiql_page(request)
         try:
-            return await _answer(request, engine)
+            return await _answer(request, engine, tells_cost=_tells_cost(request, unless_said=not production))
         except StatsError as error:
             return error_response(request, error)
         except ClientGone:
@@ -71,34 +73,18 @@ def graphql_routes(engine: Engine) -> list[Route]:
     return [Route(path, graphql, methods=["GET", "POST"]) for path in ("/graphql", "/graphql/")]
 
 
-async def _answer(request: Request, engine: Engine) -> Response:
+async def _answer(request: Request, engine: Engine, *, tells_cost: bool) -> Response:
     media_type = _negotiated(request.headers.get("accept", ""))
     asked = _read_get(request) if request.method != "POST" else await _read_post(request)
-    if _operations(asked.query) > 1 and not asked.operation_name:
-        refusal = GraphQLError("The document holds several operations: say which in operationName.")
-        return _respond(request, media_type, None, [refusal], {})
     async with engine.request() as context:
-        if request.method == "POST":
-            return await unless_client_leaves(request, _execute(request, media_type, asked, context))
-        return await _execute(request, media_type, asked, context)
-
-
-async def _execute(request: Request, media_type: str, asked: GraphQLRequest, context: RequestContext) -> Response:
-    try:
-        result = await schema.execute(
-            asked.query,
-            variable_values=asked.variables,
-            operation_name=asked.operation_name,
-            context_value=context,
-        )
-    except Exception as error:  # what cannot be executed at all, such as an operation that is not there
-        refusal = error if isinstance(error, GraphQLError) else GraphQLError(str(error))
-        return _respond(request, media_type, None, [refusal], {})
-    return _respond(request, media_type, result.data, result.errors or [], _sharing(context))
+        executing = schema.execute(asked.query, asked.variables, context, operation_name=asked.operation_name)
+        result = await (unless_client_leaves(request, executing) if request.method == "POST" else executing)
+    extensions = {"fanin": cost_of(context)} if tells_cost else {}
+    return _respond(request, media_type, result.data, result.errors or [], extensions)
 
 
 def _respond(
-    request: Request, media_type: str, data: Any, errors: list[GraphQLError], sharing: dict[str, Any]
+    request: Request, media_type: str, data: Any, errors: list[GraphQLError], extensions: dict[str, Any]
 ) -> Response:
     body: dict[str, Any] = {}
     refused = data is None and all(error.path is None for error in errors) and bool(errors)
@@ -106,31 +92,16 @@ def _respond(
         body["errors"] = [masked(error).formatted for error in errors]
     if not refused:
         body["data"] = data
-        body["extensions"] = {"fanin": sharing}
+        if extensions:
+            body["extensions"] = extensions
     status = 400 if refused and media_type == RESPONSE_TYPE else 200
     headers = {"X-Request-ID": request_id_of(request), "Vary": "Accept"}
     return Response(orjson.dumps(body), status, headers, media_type=f"{media_type}; charset=utf-8")
 
 
-def _sharing(context: RequestContext) -> dict[str, Any]:
-    """What was shared, for whoever wonders what the request cost."""
-    sharing = context.loader.sharing
-    return {
-        "fields": sharing.fields,
-        "identical": sharing.identical,
-        "scans": sharing.scans,
-        "scanMs": round(sharing.scan_ms, 1),
-    }
-
-
-@lru_cache(maxsize=256)
-def _operations(document: str) -> int:
-    """How many operations a document holds; 0 for one that cannot be read, which the executor will say better."""
-    try:
-        definitions = parse(document).definitions
-    except (GraphQLError, RecursionError):
-        return 0
-    return sum(isinstance(definition, OperationDefinitionNode) for definition in definitions)
+def _tells_cost(request: Request, *, unless_said: bool) -> bool:
+    said = request.headers.get(COST_HEADER, "").lower()
+    return said in {"1", "true"} if said else unless_said
 
 
 # --- reading ------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..catalog.errors import BadRequest
+from ..catalog.limits import DOCUMENT_LIMITS, DocumentRules
 from ..catalog.plans import ANONYMOUS, DEFAULT_PLAN, PLANS
 from ..warehouse.addresses import DEFAULT_ADDRESS
 from .keys import keys_file_of
@@ -27,6 +28,9 @@ JWT_PLAN = "FANIN_JWT_PLAN"
 RATE_LIMIT = "FANIN_RATE_LIMIT"
 RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
 CORS_ORIGINS = "FANIN_CORS_ORIGINS"
+PRODUCTION = "FANIN_PRODUCTION"
+GRAPHQL_LIMITS = "FANIN_GRAPHQL_LIMITS"
+GRAPHQL_GUARD = "FANIN_GRAPHQL_GUARD"
 
 SETTINGS: dict[str, str] = {
     KEYS: "the file of API keys; beside the warehouse unless said",
@@ -37,6 +41,9 @@ SETTINGS: dict[str, str] = {
     "none on a loopback host that is open",
     RATE_LIMIT_STORE: "where several processes count together: redis://host:6379/0",
     CORS_ORIGINS: "origins whose pages may ask, joined by commas, or *",
+    PRODUCTION: "1 tells GraphQL callers no more than they ask: no introspection, no suggestions, no GraphiQL, no costs",
+    GRAPHQL_LIMITS: "limits of a GraphQL document that differ, such as max_depth=15,max_aliases=200",
+    GRAPHQL_GUARD: "measure logs a document over a limit and executes it; enforce refuses it",
 }
 
 # A browser's Origin header: scheme, host and perhaps a port, and nothing behind.
@@ -56,6 +63,8 @@ class ServerSettings:
     open_limit: int | None = None  # requests per minute and address of an open server; None counts no one
     rate_limit_store: str = field(default="", repr=False)  # its address may hold a password
     cors_origins: tuple[str, ...] = ()
+    production: bool = False
+    documents: DocumentRules = field(default_factory=DocumentRules)
 
     @property
     def has_tokens(self) -> bool:
@@ -71,6 +80,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
     keys = given.get(KEYS) or ""
     on_loopback = is_loopback(given.get(HOST, ""))
     unlimited = None if on_loopback else ANONYMOUS.requests
+    production = given.get(PRODUCTION, "").lower() in _TRUE
     return ServerSettings(
         keys_file=Path(keys) if keys else keys_file_of(given.get(WAREHOUSE) or DEFAULT_ADDRESS),
         jwt_secret=given.get(JWT_SECRET, ""),
@@ -80,6 +90,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
         open_limit=_whole_number(given[RATE_LIMIT], RATE_LIMIT) if given.get(RATE_LIMIT) else unlimited,
         rate_limit_store=given.get(RATE_LIMIT_STORE, ""),
         cors_origins=_origins(given.get(CORS_ORIGINS, "")),
+        production=production,
+        documents=DocumentRules(
+            limits=_limits(given.get(GRAPHQL_LIMITS, "")),
+            enforced=_enforced(given.get(GRAPHQL_GUARD) or "enforce"),
+            introspection=not production,
+            suggestions=not production,
+        ),
     )
 
 
@@ -118,3 +135,20 @@ def _origins(text: str) -> tuple[str, ...]:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise BadRequest(f"{CORS_ORIGINS}: '{origin[:80]}' is no origin such as https://dashboard.example")
     return origins
+
+
+def _limits(text: str) -> dict[str, int]:
+    """The limits of a document, with those of the text instead."""
+    limits = {name: value for name, (value, _) in DOCUMENT_LIMITS.items()}
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        name, _, value = word.partition("=")
+        if name not in limits:
+            raise BadRequest(f"{GRAPHQL_LIMITS}: '{name[:40]}' is no limit; accepted: {', '.join(limits)}")
+        limits[name] = _whole_number(value, f"{GRAPHQL_LIMITS}: {name}")
+    return limits
+
+
+def _enforced(mode: str) -> bool:
+    if mode not in ("enforce", "measure"):
+        raise BadRequest(f"{GRAPHQL_GUARD}: '{mode[:40]}' is no mode; accepted: enforce, measure")
+    return mode == "enforce"
