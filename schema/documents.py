@@ -9,15 +9,18 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     DocumentNode,
+    FieldsOnCorrectTypeRule,
     GraphQLError,
     GraphQLSchema,
     IntValueNode,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
+    ValidationContext,
     parse,
     specified_rules,
     validate,
@@ -77,7 +80,7 @@ def read_document(text: str, schema: GraphQLSchema, rules: DocumentRules) -> Doc
     found = measured(node, schema)
     weight = len(text) + FIELD_WEIGHT * sum(measure.fields for _, measure in found.definitions)
     refusal = over_limits(found, rules)
-    errors = (_told(refusal),) if refusal else tuple(_invalid(node, schema, rules))
+    errors = (_told(refusal),) if refusal else tuple(_invalid(node, found, schema, rules))
     if errors:
         return Document(rules, errors, weight=weight)
     return Document(rules, (), node, tuple(_operations(found)), Selections(found.switches), weight)
@@ -142,11 +145,33 @@ def _parsed(text: str, rules: DocumentRules) -> DocumentNode:
     return node
 
 
-def _invalid(node: DocumentNode, schema: GraphQLSchema, rules: DocumentRules) -> list[GraphQLError]:
-    more = () if rules.introspection else (NoSchemaIntrospectionCustomRule,)
-    return validate(
-        schema, node, (*specified_rules, *more), max_errors=MAX_ERRORS, hide_suggestions=not rules.suggestions
-    )
+def _invalid(node: DocumentNode, found: Measured, schema: GraphQLSchema, rules: DocumentRules) -> list[GraphQLError]:
+    """What the rules of the language say; nothing but unknown fields where those are as many as are told anyway."""
+    if sum(measure.unknown for _, measure in found.definitions) > MAX_ERRORS:
+        applied: list[Any] = [FieldsOnCorrectTypeRule]
+        return validate(schema, node, applied, max_errors=MAX_ERRORS, hide_suggestions=not rules.suggestions)
+    return _invalid_by_all_rules(node, schema, rules)
+
+
+def _invalid_by_all_rules(node: DocumentNode, schema: GraphQLSchema, rules: DocumentRules) -> list[GraphQLError]:
+    """One of the rules compares fields in pairs, so its steps are counted."""
+    comparing: list[OverlappingFieldsCanBeMergedRule] = []
+    most = rules.limits["max_comparisons"]
+
+    def compare_fields(context: ValidationContext) -> OverlappingFieldsCanBeMergedRule:
+        rule = OverlappingFieldsCanBeMergedRule(context)
+        if rules.enforced:
+            rule.rule_context.remaining_complexity_budget = most
+        comparing.append(rule)
+        return rule
+
+    applied = [compare_fields if rule is OverlappingFieldsCanBeMergedRule else rule for rule in specified_rules]
+    if not rules.introspection:
+        applied.append(NoSchemaIntrospectionCustomRule)
+    errors = validate(schema, node, cast("Any", applied), max_errors=MAX_ERRORS, hide_suggestions=not rules.suggestions)
+    left = comparing[0].rule_context.remaining_complexity_budget
+    refusal = over_limit(rules, "max_comparisons", most - left) if rules.enforced and left < 0 else None
+    return [_told(refusal)] if refusal else errors
 
 
 def _operations(found: Measured) -> list[Operation]:

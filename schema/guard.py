@@ -20,9 +20,12 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     Node,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
     is_composite_type,
@@ -34,6 +37,9 @@ from ..catalog.limits import UNPAGED_ROWS, DocumentRules
 from .naming import camel_case
 
 log = logging.getLogger(__name__)
+
+
+COMPARISON_STEPS = 2  # as the rule that compares them counts, one for each of the two
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,9 @@ class Measure:
     root_fields: int = 0
     fields: int = 0
     directives: int = 0
+    inputs: int = 0
+    comparisons: int = 0  # of fields of one selection set; those across fragments are counted when they are made
+    unknown: int = 0  # fields that the schema does not have
     rows: int = 0  # those known from the document
     sized: Counter[tuple[str, PageSize]] = field(default_factory=Counter)  # reports whose variable says the size
     spreads: list[tuple[str, int]] = field(default_factory=list)  # fragments, and the depth they stand at
@@ -72,6 +81,9 @@ class Measure:
         self.root_fields += spread.root_fields
         self.fields += spread.fields
         self.directives += spread.directives
+        self.inputs += spread.inputs
+        self.comparisons += spread.comparisons
+        self.unknown += spread.unknown
         self.rows += spread.rows
         self.sized.update(spread.sized)
 
@@ -112,26 +124,30 @@ class _Walk:
         if isinstance(definition, OperationDefinitionNode):
             kind = self._schema.get_root_type(definition.operation)
             for variable in definition.variable_definitions or ():
-                measure.directives += len(variable.directives or ())
+                measure.inputs += 1
+                self._inputs(measure, variable.default_value)
+                self._directives(measure, variable)
         elif isinstance(definition, FragmentDefinitionNode):
             kind = self._schema.get_type(definition.type_condition.name.value)
         else:
             return measure  # no executable definition: validation refuses it
-        measure.directives += len(definition.directives or ())
+        self._directives(measure, definition)
         pending: list[tuple[SelectionSetNode, Any, int]] = [(definition.selection_set, kind, 0)]
         while pending:
             selection_set, kind, depth = pending.pop()
+            named: Counter[str] = Counter()
             for node in selection_set.selections:
                 self.steps += 1
                 measure.fields += 1
-                self._switches(measure, node)
+                self._directives(measure, node)
                 if isinstance(node, FieldNode):
+                    name = (node.alias or node.name).value
+                    measure.comparisons += COMPARISON_STEPS * named[name]
+                    named[name] += 1
                     pending += self._field(measure, node, kind, depth)
                 elif isinstance(node, InlineFragmentNode):
-                    named = node.type_condition
-                    pending.append(
-                        (node.selection_set, self._schema.get_type(named.name.value) if named else kind, depth)
-                    )
+                    on = node.type_condition
+                    pending.append((node.selection_set, self._schema.get_type(on.name.value) if on else kind, depth))
                 elif isinstance(node, FragmentSpreadNode):
                     measure.spreads.append((node.name.value, depth))
         return measure
@@ -143,19 +159,39 @@ class _Walk:
         depth += not introspects
         measure.depth = max(measure.depth, depth)
         measure.aliases += node.alias is not None
+        for argument in node.arguments or ():
+            measure.inputs += 1
+            self._inputs(measure, argument.value)
         measure.root_fields += parent is self._schema.query_type
         if name in REPORT_ROWS and parent is not None and parent.name == "Stats":
             _count_rows(measure, node, REPORT_ROWS[name])
+        known = self._schema.get_field(parent, name) if is_composite_type(parent) else None
+        measure.unknown += known is None
         if node.selection_set:
-            known = self._schema.get_field(parent, name) if is_composite_type(parent) else None
             yield node.selection_set, get_named_type(known.type) if known else None, depth
 
-    def _switches(self, measure: Measure, node: Any) -> None:
+    def _directives(self, measure: Measure, node: Any) -> None:
         for directive in node.directives or ():
             measure.directives += 1
             for argument in directive.arguments or ():
+                measure.inputs += 1
+                self._inputs(measure, argument.value)
                 if isinstance(argument.value, VariableNode):
                     self.switches.add(argument.value.name.value)
+
+    def _inputs(self, measure: Measure, value: ValueNode | None) -> None:
+        """Count the values inside a value: items of lists and fields of objects."""
+        pending = [value]
+        while pending:
+            inner: list[ValueNode] = []
+            node = pending.pop()
+            if isinstance(node, ListValueNode):
+                inner = list(node.values)
+            elif isinstance(node, ObjectValueNode):
+                inner = [given.value for given in node.fields]
+            self.steps += len(inner)
+            measure.inputs += len(inner)
+            pending += inner
 
 
 def _count_rows(measure: Measure, node: FieldNode, size: PageSize | None) -> None:
@@ -207,7 +243,7 @@ def _add_spreads(measures: Iterable[Measure], fragments: Mapping[str, Measure]) 
 def over_limits(measured: Measured, rules: DocumentRules) -> BadRequest | None:
     """The first limit that a definition is over, or None; variables are looked at when it is executed."""
     for _, measure in measured.definitions:
-        for limit in ("depth", "aliases", "root_fields", "fields", "directives"):
+        for limit in ("depth", "aliases", "root_fields", "fields", "directives", "inputs", "comparisons"):
             refusal = over_limit(rules, f"max_{limit}", getattr(measure, limit))
             if refusal:
                 return refusal

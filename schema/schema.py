@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import strawberry
 from graphql import ExecutionResult as GraphQLResult
-from graphql import GraphQLError, GraphQLObjectType
+from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema
 from graphql import execute as execute_graphql
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
@@ -118,6 +118,10 @@ def _value_of(source: Any, name: str) -> Any:
 
 class FaninSchema(strawberry.Schema):
     """Reads each document once, executes it, logs what is our fault and leaves the caller's mistakes to the caller."""
+
+    @property
+    def graphql_schema(self) -> GraphQLSchema:
+        return self._schema
 
     async def execute(
         self,
