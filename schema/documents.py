@@ -36,6 +36,8 @@ MAX_WEIGHT = 1_000_000  # characters; a field weighs as much as FIELD_WEIGHT of 
 FIELD_WEIGHT = 50
 MAX_ERRORS = 5  # of one document, as validation finds them
 
+_ABORTED = ("tokens. Parsing aborted.", "comments. Parsing aborted.")  # how the parser ends what it says of a limit
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -136,7 +138,7 @@ def _parsed(text: str, rules: DocumentRules) -> DocumentNode:
     try:
         node = parse(text, max_lexical_tokens=at_most, max_comments=at_most)
     except GraphQLError as error:
-        aborted = error.message.endswith("Parsing aborted.")
+        aborted = error.message.endswith(_ABORTED)
         refusal = over_limit(rules, "max_document_tokens", tokens + 1) if aborted else None
         if refusal:
             raise _told(refusal) from None

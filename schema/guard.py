@@ -243,7 +243,7 @@ def _add_spreads(measures: Iterable[Measure], fragments: Mapping[str, Measure]) 
 def over_limits(measured: Measured, rules: DocumentRules) -> BadRequest | None:
     """The first limit that a definition is over, or None; variables are looked at when it is executed."""
     for _, measure in measured.definitions:
-        for limit in ("depth", "aliases", "root_fields", "fields", "directives", "inputs", "comparisons"):
+        for limit in ("depth", "fields", "aliases", "root_fields", "directives", "inputs", "comparisons"):
             refusal = over_limit(rules, f"max_{limit}", getattr(measure, limit))
             if refusal:
                 return refusal

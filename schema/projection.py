@@ -9,7 +9,7 @@ keep their meaning.  Equality of both paths is held by a property test (``tests/
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from types import NoneType
@@ -63,6 +63,9 @@ class Selections:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def __iter__(self) -> Iterator[Selection]:
+        return iter(self._kept.values())
 
     def of(self, operation: Any, variables: dict[str, Any]) -> Selection:
         """The selection of an operation of the document; a new and empty one for switches not met before."""
