@@ -19,5 +19,5 @@ def cost_of(context: RequestContext) -> dict[str, Any]:
         "scans": sharing.scans,
         "cacheHits": sharing.cache_hits,
         "scanMs": round(sharing.scan_ms, 1),
-        "ms": {path: round(taken, 1) for path, taken in context.report_ms.items()},
+        "ms": {path: round(taken, 1) for path, taken in sorted(context.report_ms.items())},
     }
