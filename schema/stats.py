@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 import strawberry
@@ -39,7 +40,8 @@ class Argument:
     meaning: str
 
 
-def arguments_of(endpoint: Endpoint) -> list[Argument]:
+@cache
+def arguments_of(endpoint: Endpoint) -> tuple[Argument, ...]:
     """The arguments a report's row in the catalog calls for."""
     arguments: list[Argument] = []
     if endpoint.page_size is not None:
@@ -61,7 +63,7 @@ def arguments_of(endpoint: Endpoint) -> list[Argument]:
     if endpoint.include:
         arguments.append(Argument("include", list[IncludeEnum] | None, None, "Further columns to group by."))
         arguments.append(Argument("include_utm", bool, False, "Group by the five UTM dimensions too."))
-    return arguments + _SHAPE_ARGUMENTS.get(endpoint.shape, [])
+    return (*arguments, *_SHAPE_ARGUMENTS.get(endpoint.shape, ()))
 
 
 FreeDimension = enum_of("FreeDimension", FREE_DIMENSIONS, "What a free query can group by.")
