@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import strawberry
-from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
 from fanin.catalog.query import StatsQuery
@@ -76,12 +76,10 @@ async def measure_execution(folder: Path, rounds: int) -> ExecutionFigures:
     _write(path)
     document = document_of_reports()
     context = await _ready_context(Engine(DuckDBWarehouse(path), clock=lambda: NOW), document)
-    stock = StrawberrySchemas.bare()
-    cached = StrawberrySchemas.with_caches()
     contestants = {
         FANIN: _asking(schema, document, context),
-        CACHED: _asking(cached, document, context),
-        STOCK: _asking(stock, document, context),
+        CACHED: _asking(stock_schema(ParserCache, ValidationCache), document, context),
+        STOCK: _asking(stock_schema(), document, context),
     }
     told = {name: await ask() for name, ask in contestants.items()}
     if len(set(told.values())) != 1:
@@ -92,17 +90,9 @@ async def measure_execution(folder: Path, rounds: int) -> ExecutionFigures:
     return ExecutionFigures(leaves, len(told[FANIN]), rounds, taken)
 
 
-class StrawberrySchemas:
-    """The same types under the executor and the extensions that Strawberry brings."""
-
-    @staticmethod
-    def bare() -> strawberry.Schema:
-        return strawberry.Schema(Query, config=StrawberryConfig(default_resolver=value_of))
-
-    @staticmethod
-    def with_caches() -> strawberry.Schema:
-        config = StrawberryConfig(default_resolver=value_of)
-        return strawberry.Schema(Query, config=config, extensions=[ParserCache, ValidationCache])
+def stock_schema(*extensions: type[SchemaExtension]) -> strawberry.Schema:
+    """The same types under the executor that Strawberry brings."""
+    return strawberry.Schema(Query, config=StrawberryConfig(default_resolver=value_of), extensions=extensions)
 
 
 def document_of_reports() -> str:
