@@ -57,7 +57,7 @@ def execution_section(figures: ExecutionFigures) -> list[str]:
         "## GraphQL alone",
         "",
         f"{TILES} reports of {ROWS} rows and {figures.leaves // (TILES * ROWS)} fields in one document, over answers that are "
-        f"ready: {figures.answer_bytes:,} bytes, the same from all.  Medians of {figures.rounds} rounds in turn in one process; "
+        f"ready: {figures.answer_bytes:,} bytes, the same from all.  Medians of the processor's time in {figures.rounds} rounds in turn; "
         f"{FANIN} has read the document before.  Target: at most {TARGET_OF_STOCK} of stock Strawberry.",
         "",
         "| | median | ratio |",
