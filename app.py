@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -13,6 +14,7 @@ from starlette.middleware import Middleware
 
 from .catalog.segments import read_segments
 from .rest_compat.routes import rest_routes
+from .schema.documents import Documents
 from .schema.engine import Engine
 from .server.compression import Compression
 from .server.entrance import entrance
@@ -30,6 +32,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     Raises ``BadRequest`` for settings that cannot be served.
     """
     settings = settings or ServerSettings()
+    engine = replace(engine, documents=Documents(settings.documents))
     guard, limits = entrance(engine, settings)
 
     @asynccontextmanager
@@ -40,7 +43,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
     return Starlette(
         routes=[
-            *graphql_routes(engine, settings.persisted_queries),
+            *graphql_routes(engine, settings.persisted_queries, production=settings.production),
             *graphiql_routes(),
             *rest_routes(engine),
             *health_routes(engine),

@@ -44,7 +44,17 @@ from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
-from .server.settings import HOST, INSECURE, KEYS, RATE_LIMIT, SEGMENTS, WAREHOUSE, ServerSettings, read_settings
+from .server.settings import (
+    HOST,
+    INSECURE,
+    KEYS,
+    PRODUCTION,
+    RATE_LIMIT,
+    SEGMENTS,
+    WAREHOUSE,
+    ServerSettings,
+    read_settings,
+)
 from .warehouse.addresses import DEFAULT_ADDRESS, file_of, open_warehouse
 
 cli = typer.Typer(
@@ -85,9 +95,14 @@ def serve(
         typer.Option(envvar=RATE_LIMIT, min=1, help="Requests per minute and address of callers without a key."),
     ] = None,
     segments: SegmentsOption = None,
+    production: Annotated[
+        bool,
+        typer.Option("--production", envvar=PRODUCTION, help="No introspection, suggestions, GraphiQL and costs."),
+    ] = False,
 ) -> None:
     """Serve GraphQL, the batch API and GraphiQL."""
     told = _environment(warehouse, host, insecure, keys, rate_limit, segments)
+    told[PRODUCTION] = "1" if production else ""
     settings = read_settings({**os.environ, **told})
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
@@ -96,8 +111,9 @@ def serve(
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
     accounts = ", ".join(engine.warehouse.snapshot().accounts) or "none yet"
     messages.print(f"fanin serves [bold]{escape(accounts)}[/bold] on {address}", soft_wrap=True)
+    graphql = "GraphQL" if production else "GraphiQL"
     messages.print(
-        f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   {_doors(credentials)}", soft_wrap=True
+        f"  {graphql} {address}/graphql   batch {address}/api/v1/batch   {_doors(credentials)}", soft_wrap=True
     )
     if workers == 1:
         _serve_alone(engine, settings, listening)

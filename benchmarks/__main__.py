@@ -1,4 +1,4 @@
-"""How fast, as ratios from one run: the batch of sixteen reports against sixteen statements, and the import of a log.
+"""How fast, as ratios from one run: sixteen reports against sixteen statements, GraphQL against Strawberry, an import.
 
 ``python -m benchmarks`` makes its own data in a temporary folder, prints what it finds and writes ``RESULTS.md``.
 """
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .graphql_execution import measure_execution
 from .import_speed import measure_import
 from .reports import measure_reports
 from .results import as_markdown
@@ -22,8 +23,9 @@ def main() -> None:
     options = _options()
     with TemporaryDirectory(prefix="fanin-bench-") as folder:
         reports = asyncio.run(measure_reports(Path(folder), options.sessions, options.rounds))
+        executed = asyncio.run(measure_execution(Path(folder), options.rounds))
         imported = measure_import(Path(folder), options.repeat)
-    text = as_markdown(reports, imported)
+    text = as_markdown(reports, executed, imported)
     RESULTS.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from .filters import MAX_FILTERS, MAX_VALUE_LENGTH, MAX_VALUES
 from .periods import MAX_DAYS
 from .query import MAX_SEARCH_LENGTH
@@ -24,3 +27,30 @@ LIMITS: dict[str, tuple[int, str]] = {
     "max_filter_values": (MAX_VALUES, "values of one condition"),
     "max_filter_value_length": (MAX_VALUE_LENGTH, "characters of one value"),
 }
+
+# Of one GraphQL document.  Fragments count as often as they are spread; rows as often as they may be answered.
+DOCUMENT_LIMITS: dict[str, tuple[int, str]] = {
+    "max_document_length": (32_000, "characters of a GraphQL document"),
+    "max_document_tokens": (2_500, "tokens of a GraphQL document, and of its comments"),
+    "max_depth": (12, "fields inside each other; introspection does not count"),
+    "max_aliases": (60, "aliases of one operation"),
+    "max_root_fields": (50, "root fields of one operation, each with a scope of its own"),
+    "max_fields": (2_000, "fields, fragments and spreads of one operation"),
+    "max_directives": (50, "directives of one operation"),
+    "max_inputs": (500, "arguments, variables and values of one operation"),
+    "max_comparisons": (4_000, "steps of comparing fields that share a name in the answer"),
+    "max_rows": (100_000, "rows that the reports of one operation may return"),
+}
+UNPAGED_ROWS = 50  # what a report without pages counts for
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRules:
+    """What a server takes as a GraphQL document.  The defaults are those of development."""
+
+    limits: Mapping[str, int] = field(
+        default_factory=lambda: {name: value for name, (value, _) in DOCUMENT_LIMITS.items()}
+    )
+    enforced: bool = True  # else a document over a limit is logged and executed
+    introspection: bool = True
+    suggestions: bool = True  # "Did you mean ...?" tells what is there

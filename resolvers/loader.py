@@ -18,6 +18,7 @@ from aiodataloader import DataLoader
 
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
+from ..catalog.request_ids import present_request_id
 from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot
 from .answers import Answer, cut
 from .drill_down import groups_within, rows_within
@@ -40,6 +41,7 @@ class Sharing:
     scans: int = 0  # statements sent to the warehouse
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
+    cache_hits: int = 0  # questions answered from earlier requests; none while nothing is kept between them
 
     @property
     def identical(self) -> int:
@@ -119,7 +121,7 @@ class StatsLoader:
         except asyncio.CancelledError:
             raise InternalError("Internal error") from None
         except Exception:
-            log.exception("a question failed unexpectedly")
+            log.exception("request %s: a question failed unexpectedly", present_request_id())
             raise InternalError("Internal error") from None
 
     async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:

@@ -9,7 +9,7 @@ from ..catalog.dimensions import DIMENSIONS
 from ..catalog.endpoints import ENDPOINTS, Endpoint
 from ..catalog.errors import ERRORS
 from ..catalog.filters import FILTER_FIELDS, OPERATORS
-from ..catalog.limits import LIMITS
+from ..catalog.limits import DOCUMENT_LIMITS, LIMITS
 from ..catalog.metrics import METRICS
 from ..catalog.periods import PERIODS
 from ..schema.naming import camel_case
@@ -58,7 +58,10 @@ def reference() -> str:
         ),
         (
             "Limits",
-            _table(("Limit", "Value", "Of"), ((f"`{n}`", f"{v:,}", said) for n, (v, said) in LIMITS.items())),
+            _table(
+                ("Limit", "Value", "Of"),
+                ((f"`{n}`", f"{v:,}", said) for n, (v, said) in (LIMITS | DOCUMENT_LIMITS).items()),
+            ),
         ),
     )
     return "\n\n".join(f"### {title}\n\n{body}" for title, body in sections) + "\n"

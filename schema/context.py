@@ -13,6 +13,7 @@ from ..catalog.identity import ANYONE, Identity
 from ..catalog.query import Scope, make_scope
 from ..catalog.segments import NamedSegment, find_segment
 from ..resolvers.loader import StatsLoader
+from .documents import Documents
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class RequestContext:
     segments: tuple[NamedSegment, ...] = ()  # the saved ones
     identity: Identity = ANYONE  # for whom ``accounts`` are all there are
     asked: dict[int, Any] = field(default_factory=dict)  # reports' questions, for their rows.  See ``drill_down``
+    report_ms: dict[str, float] = field(default_factory=dict)  # path in the answer: from asked to answered
+    documents: Documents = field(default_factory=Documents)  # those of the process, and the rules they are read under
 
     def account(self, account_id: str) -> Account:
         """The account of that id, if it may be read.

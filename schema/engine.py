@@ -12,6 +12,7 @@ from ..resolvers.gate import ScanGate
 from ..resolvers.loader import StatsLoader
 from ..warehouse.store import Warehouse
 from .context import RequestContext
+from .documents import Documents
 from .reading import present_reader
 
 
@@ -27,6 +28,7 @@ class Engine:
     clock: Callable[[], datetime] = utc_now
     gate: ScanGate = field(default_factory=ScanGate)
     segments: tuple[NamedSegment, ...] = ()  # the saved ones, beside those of the system
+    documents: Documents = field(default_factory=Documents)
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -41,6 +43,8 @@ class Engine:
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
         try:
-            yield RequestContext(accounts, loader, self.clock(), self.segments, reader.identity)
+            yield RequestContext(
+                accounts, loader, self.clock(), self.segments, reader.identity, documents=self.documents
+            )
         finally:
             await loader.close()

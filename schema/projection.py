@@ -1,15 +1,18 @@
 """The executor's fast path: a report is projected in one go instead of being completed leaf by leaf.
 
 Answers are plain dicts whose fields need no resolver, so what leaves is known from the selection alone.  A projection is
-compiled once per selection and works on whole columns of rows; whatever is unusual (a null where none may be, a value of
-another type, ``@defer``, a field with a resolver) falls back to the ordinary path, so errors keep their meaning.
-Equality of both paths is held by a property test (``tests/schema/test_projection.py``).
+compiled once per selection, is kept with its document and works on whole columns of rows; whatever is unusual (a null
+where none may be, a value of another type, ``@defer``, a field with a resolver) falls back to the ordinary path, so errors
+keep their meaning.  Equality of both paths is held by a property test (``tests/schema/test_projection.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from types import NoneType
 from typing import Any
 
 from graphql import (
@@ -27,19 +30,75 @@ from graphql import (
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-Column = list[Any]
+# Sets of switches that one document is kept collected for; a client rarely has more than "compared or not".
+MAX_SELECTIONS = 8
+
+Column = Sequence[Any]
+Complete = Callable[[Column, set[type]], Column]  # a column without nulls, and the kinds of its values
 
 
 class Unusual(Exception):
     """This value needs the ordinary path."""
 
 
-class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """The stock executor, with plain dicts projected."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is left of an operation once its ``@include`` and ``@skip`` are decided: its fields, and their projections.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    The executor finds both by the identity of the list of a field's nodes, so those lists are kept here and used again.
+    """
+
+    root: dict[str, Any] = field(default_factory=dict)  # response names of the root, and their nodes
+    subfields: dict[Any, Any] = field(default_factory=dict)
+    projections: dict[tuple[str, int], tuple[Any, Projection | None]] = field(default_factory=dict)
+
+
+class Selections:
+    """The selections of one document, the most recently used ones."""
+
+    def __init__(self, switches: Iterable[str] = ()) -> None:
+        """``switches`` are the variables that ``@include`` and ``@skip`` look at."""
+        self._switches = tuple(sorted(switches))
+        self._kept: OrderedDict[tuple[Any, ...], Selection] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[Selection]:
+        return iter(self._kept.values())
+
+    def of(self, operation: Any, variables: dict[str, Any]) -> Selection:
+        """The selection of an operation of the document; a new and empty one for switches not met before."""
+        key = (id(operation), *(variables.get(switch) for switch in self._switches))
+        selection = self._kept.pop(key, None) or Selection()
+        self._kept[key] = selection
+        while len(self._kept) > MAX_SELECTIONS:
+            self._kept.popitem(last=False)
+        return selection
+
+
+class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
+    """The stock executor, with plain dicts projected.  ``selections`` are those of the document it executes."""
+
+    def __init__(self, *args: Any, selections: Selections | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._projections: dict[tuple[str, int], tuple[Any, Projection | None]] = {}
+        kept = Selections() if selections is None else selections
+        self._selection = kept.of(self.operation, self.variable_values.coerced)
+        self._relevant_sub_fields = self._selection.subfields  # the executor's own memo, living longer
+
+    def execute_collected_root_fields(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,
+        grouped_field_set: Any,
+        serially: bool,
+        new_defer_usages: Any,
+    ) -> Any:
+        """With the lists of the first execution, because what is compiled is found by their identity."""
+        for name, nodes in grouped_field_set.items():
+            self._selection.root.setdefault(name, nodes)
+        root = {name: self._selection.root[name] for name in grouped_field_set}
+        return super().execute_collected_root_fields(root_type, root_value, root, serially, new_defer_usages)
 
     def complete_object_value(
         self,
@@ -54,7 +113,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             projection = self._projection(return_type, field_details_list)
             if projection is not None:
                 try:
-                    return projection.rows([result])[0]
+                    return projection.complete([result], {dict})[0]
                 except Unusual:
                     pass  # the ordinary path knows what to say
         return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
@@ -62,9 +121,10 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     def _projection(self, return_type: GraphQLObjectType, field_details_list: Any) -> Projection | None:
         """The selection's projection, None when it has none; the list is kept, so that its id stays its own."""
         key = return_type.name, id(field_details_list)
-        if key not in self._projections:
-            self._projections[key] = field_details_list, self._compiled(return_type, field_details_list)
-        return self._projections[key][1]
+        kept = self._selection.projections
+        if key not in kept:
+            kept[key] = field_details_list, self._compiled(return_type, field_details_list)
+        return kept[key][1]
 
     def _compiled(self, return_type: GraphQLObjectType, field_details_list: Any) -> Projection | None:
         try:
@@ -76,21 +136,18 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if return_type.is_type_of:
             raise Unusual
         selected = self.collect_subfields(return_type, field_details_list)
-        if selected.new_defer_usages:
+        if selected.new_defer_usages or not selected.grouped_field_set:
             raise Unusual
-        return Projection(
-            tuple(
-                (name, self._compile_field(return_type, details))
-                for name, details in selected.grouped_field_set.items()
-            )
+        return project(
+            {name: self._compile_field(return_type, details) for name, details in selected.grouped_field_set.items()}
         )
 
-    def _compile_field(self, parent_type: GraphQLObjectType, details: Any) -> Field:
+    def _compile_field(self, parent_type: GraphQLObjectType, details: Any) -> Field | Constant:
         node = details[0].node
         if any(item.defer_usage for item in details) or node.arguments:
             raise Unusual
         if node.name.value == "__typename":
-            return Field(None, lambda column: [parent_type.name] * len(column), nullable=True)
+            return Constant(parent_type.name)
         definition = self.schema.get_field(parent_type, node.name.value)
         described = definition.extensions.get("strawberry-definition") if definition else None
         if definition is None or described is None or described.base_resolver or definition.args:
@@ -98,7 +155,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         complete, nullable = self._completion(definition.type, details)
         return Field(described.python_name, complete, nullable)
 
-    def _completion(self, kind: Any, details: Any) -> tuple[Callable[[Column], Column], bool]:
+    def _completion(self, kind: Any, details: Any) -> tuple[Complete, bool]:
         """How a column of this type is completed, and whether nulls may stand in it."""
         if isinstance(kind, GraphQLNonNull):
             return self._completion(kind.of_type, details)[0], False
@@ -107,36 +164,69 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if is_leaf_type(kind):
             return _LEAVES.get(kind.name) or _coerced_by(kind), True
         if isinstance(kind, GraphQLObjectType):
-            return self._compile(kind, details).rows, True
+            return self._compile(kind, details).complete, True
         raise Unusual
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One selected field: the key it is read from (None: no key), and how a column of its values is completed."""
+    """One selected field: the key it is read from, and how a column of its values is completed."""
 
-    key: str | None
-    complete: Callable[[Column], Column]
+    key: str
+    complete: Complete
     nullable: bool
 
-    def column(self, values: list[dict[str, Any]]) -> Column:
-        column = [value.get(self.key) for value in values] if self.key is not None else list(values)
-        return _with_nulls(column, self.complete, self.nullable)
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A selected field that is the same in every row: ``__typename``."""
+
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A selection on an object type: response names and their fields."""
+    """A selection on an object type: the response names, then the fields that are read, under their names."""
 
+    names: tuple[str, ...]
     fields: tuple[tuple[str, Field], ...]
+    constants: dict[str, str]
+    read: Callable[[dict[str, Any]], Any]  # the keys' values of one dict, in the order of ``fields``
 
-    def rows(self, values: Column) -> Column:
+    def complete(self, values: Column, kinds: set[type]) -> list[Any]:
         """The selected part of every dict.  Raises ``Unusual``."""
-        if any(type(value) is not dict for value in values):
-            raise Unusual
-        names = [name for name, _ in self.fields]
-        columns = [field.column(values) for _, field in self.fields]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        _only(dict, kinds)
+        columns = self._completed(self._columns(values))
+        if not self.constants:
+            return [dict(zip(self.names, row)) for row in zip(*columns)]  # noqa: B905  checking lengths costs a third more
+        told = {name: [value] * len(values) for name, value in self.constants.items()}
+        told |= {name: column for (name, _), column in zip(self.fields, columns, strict=True)}
+        return [
+            dict(zip(self.names, row, strict=True)) for row in zip(*(told[name] for name in self.names), strict=True)
+        ]
+
+    def _columns(self, values: Column) -> Iterable[Column]:
+        """The fields' values; what a dict leaves out is null."""
+        if len(self.fields) > 1 and values:
+            try:
+                return zip(*map(self.read, values))  # noqa: B905  one getter makes them equally long
+            except KeyError:
+                pass
+        return ([value.get(field.key) for value in values] for _, field in self.fields)
+
+    def _completed(self, columns: Iterable[Column]) -> list[Column]:
+        return [
+            _with_nulls(column, field.complete, field.nullable)
+            for (_, field), column in zip(self.fields, columns, strict=True)
+        ]
+
+
+def project(selected: dict[str, Field | Constant]) -> Projection:
+    """The projection that gives these fields under these response names, in this order."""
+    fields = tuple((name, field) for name, field in selected.items() if isinstance(field, Field))
+    constants = {name: field.value for name, field in selected.items() if isinstance(field, Constant)}
+    read = itemgetter(*(field.key for _, field in fields)) if fields else dict[str, Any]
+    return Projection(tuple(selected), fields, constants, read)
 
 
 def _middlewares(executor: Any) -> bool:
@@ -144,29 +234,30 @@ def _middlewares(executor: Any) -> bool:
     return bool(executor.middleware_manager and executor.middleware_manager.middlewares)
 
 
-def _with_nulls(column: Column, complete: Callable[[Column], Column], nullable: bool) -> Column:
-    if None not in column:
-        return complete(column)
+def _with_nulls(column: Column, complete: Complete, nullable: bool) -> Column:
+    # Kinds are compared, not values: asking a Decimal whether it equals None takes longer than writing it.
+    kinds = set(map(type, column))
+    if NoneType not in kinds:
+        return complete(column, kinds)
     if not nullable:
         raise Unusual
-    completed = iter(complete([value for value in column if value is not None]))
+    completed = iter(complete([value for value in column if value is not None], kinds - {NoneType}))
     return [None if value is None else next(completed) for value in column]
 
 
-def _each_list(complete: Callable[[Column], Column], nullable: bool) -> Callable[[Column], Column]:
+def _each_list(complete: Complete, nullable: bool) -> Complete:
     """A column of lists, completed as one long column and cut again."""
 
-    def complete_lists(column: Column) -> Column:
-        if any(type(items) is not list for items in column):
-            raise Unusual
+    def complete_lists(column: Column, kinds: set[type]) -> Column:
+        _only(list, kinds)
         flat = _with_nulls([item for items in column for item in items], complete, nullable)
         return _cut(flat, (len(items) for items in column))
 
     return complete_lists
 
 
-def _cut(flat: Column, lengths: Iterable[int]) -> Column:
-    lists: Column = []
+def _cut(flat: Column, lengths: Iterable[int]) -> list[Column]:
+    lists: list[Column] = []
     start = 0
     for length in lengths:
         lists.append(flat[start : start + length])
@@ -177,36 +268,38 @@ def _cut(flat: Column, lengths: Iterable[int]) -> Column:
 _MOST_INT, _LEAST_INT = 2**31 - 1, -(2**31)
 
 
-def _ints(column: Column) -> Column:
-    if not _all_of(int, column) or (column and not _LEAST_INT <= min(column) <= max(column) <= _MOST_INT):
+def _ints(column: Column, kinds: set[type]) -> Column:
+    _only(int, kinds)
+    if column and not _LEAST_INT <= min(column) <= max(column) <= _MOST_INT:
         raise Unusual
     return column
 
 
-def _floats(column: Column) -> Column:
+def _floats(column: Column, kinds: set[type]) -> Column:
+    _only(float, kinds)
     # Neither nan nor the infinities are finite, and only a finite column sums up to something finite for certain.
-    if not _all_of(float, column) or sum(column) - sum(column) != 0:
+    if sum(column) - sum(column) != 0:
         raise Unusual
     return column
 
 
-def _strings(column: Column) -> Column:
-    if not _all_of(str, column):
-        raise Unusual
+def _strings(column: Column, kinds: set[type]) -> Column:
+    _only(str, kinds)
     return column
 
 
-def _booleans(column: Column) -> Column:
-    if not _all_of(bool, column):
-        raise Unusual
+def _booleans(column: Column, kinds: set[type]) -> Column:
+    _only(bool, kinds)
     return column
 
 
-def _all_of(kind: type, column: Column) -> bool:
-    return set(map(type, column)) <= {kind}
+def _only(kind: type, kinds: set[type]) -> None:
+    """Raises ``Unusual`` for a column of other kinds; an empty one has none."""
+    if not kinds <= {kind}:
+        raise Unusual
 
 
-_LEAVES: dict[str, Callable[[Column], Column]] = {
+_LEAVES: dict[str, Complete] = {
     GraphQLInt.name: _ints,
     GraphQLFloat.name: _floats,
     GraphQLString.name: _strings,
@@ -214,16 +307,16 @@ _LEAVES: dict[str, Callable[[Column], Column]] = {
 }
 
 
-def _coerced_by(kind: GraphQLLeafType) -> Callable[[Column], Column]:
+def _coerced_by(kind: GraphQLLeafType) -> Complete:
     """Any other scalar or enum, by its own rule."""
     coerce = kind.coerce_output_value
 
-    def complete(column: Column) -> Column:
+    def complete(column: Column, kinds: set[type]) -> Column:
         try:
-            coerced = [coerce(value) for value in column]
+            coerced = list(map(coerce, column))
         except Exception:  # whatever a scalar objects to, the ordinary path reports
             raise Unusual from None
-        if any(value is None or value is Undefined for value in coerced):
+        if {NoneType, type(Undefined)} & set(map(type, coerced)):
             raise Unusual
         return coerced
 

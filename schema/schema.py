@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.extensions import ParserCache, ValidationCache
+from graphql import ExecutionResult as GraphQLResult
+from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema
+from graphql import execute as execute_graphql
+from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionResult
 
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.filters import FILTER_FIELDS, OPERATORS, make_filter
+from ..catalog.limits import DOCUMENT_LIMITS, DocumentRules
 from ..catalog.periods import Compare
+from ..catalog.request_ids import present_request_id
 from .context import RequestContext
+from .documents import Document, Documents, read_document
 from .naming import enum_of
 from .projection import ProjectingExecutor
-from .settings import Settings, settings
-from .stats import Info, Stats
+from .settings import Settings, settings_under
+from .stats import Info, Stats, resolve_directly
 from .types import make_type
 
 log = logging.getLogger(__name__)
+
+OWN_RULES = DocumentRules(limits=dict.fromkeys(DOCUMENT_LIMITS, sys.maxsize))
 
 CompareEnum = strawberry.enum(
     Compare, description="An earlier window to compare with: the one before, or the same dates a year back."
@@ -97,8 +107,8 @@ class Query:
         return list(info.context.accounts.values())
 
     @strawberry.field(description="Limits, reports, sortable and filterable fields, readable by a program.")
-    def settings(self) -> Settings:  # type: ignore[valid-type]
-        return settings()
+    def settings(self, info: Info) -> Settings:  # type: ignore[valid-type]
+        return settings_under(info.context.documents.rules)
 
 
 def _value_of(source: Any, name: str) -> Any:
@@ -107,7 +117,59 @@ def _value_of(source: Any, name: str) -> Any:
 
 
 class FaninSchema(strawberry.Schema):
-    """Logs what is our fault and leaves the caller's mistakes to the caller."""
+    """Reads each document once, executes it, logs what is our fault and leaves the caller's mistakes to the caller."""
+
+    @property
+    def graphql_schema(self) -> GraphQLSchema:
+        return self._schema
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: RequestContext | None = None,
+        root_value: Any = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Any = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Answer a caller's document.  What is wrong with it is told in the result's errors; nothing is raised."""
+        documents = context_value.documents if context_value is not None else Documents()
+        document = documents.read(query or "", self._schema)
+        return await self.answer(document, variable_values or {}, context_value, operation_name)
+
+    def resolve_reports_directly(self) -> None:
+        resolve_directly(cast("GraphQLObjectType", self._schema.type_map["Stats"]))
+
+    def own_document(self, text: str) -> Document:
+        """A document that we wrote ourselves: not refused for its size.  To be kept by whoever wrote it."""
+        return read_document(text, self._schema, OWN_RULES)
+
+    async def answer(
+        self,
+        document: Document,
+        variables: Mapping[str, Any],
+        context: RequestContext | None,
+        operation_name: str | None = None,
+    ) -> ExecutionResult:
+        """Execute a document that was read."""
+        refusals = document.refused(operation_name, variables)
+        if refusals or document.node is None:
+            return ExecutionResult(data=None, errors=list(refusals))
+        answered = execute_graphql(
+            self._schema,
+            document.node,
+            context_value=context,
+            variable_values=dict(variables),
+            operation_name=operation_name,
+            executor_class=ProjectingExecutor,
+            is_awaitable=cast("Any", optimized_is_awaitable),
+            hide_suggestions=not document.rules.suggestions,
+            selections=document.selections,
+        )
+        result = answered if isinstance(answered, GraphQLResult) else await answered
+        self.process_errors(result.errors or [])
+        return ExecutionResult(data=result.data, errors=result.errors)
 
     def argument_types(self, type_name: str, field_name: str) -> dict[str, str]:
         """The arguments of one field and their types, as a document has to declare its variables."""
@@ -118,25 +180,22 @@ class FaninSchema(strawberry.Schema):
         for error in errors:
             original = error.original_error
             if original is not None and not isinstance(original, (StatsError, GraphQLError)):
-                log.error("a resolver failed unexpectedly", exc_info=original)
+                log.error("request %s: a resolver failed unexpectedly", present_request_id(), exc_info=original)
 
 
 def masked(error: GraphQLError) -> GraphQLError:
-    """The error as a caller may see it: what is neither theirs nor ours by name says no more than that it happened."""
+    """The error as a caller may see it: what is neither theirs nor ours by name says no more than where its log is."""
     original = error.original_error
-    if original is None or isinstance(original, (StatsError, GraphQLError)):
+    if original is None or (
+        isinstance(original, (StatsError, GraphQLError)) and not isinstance(original, InternalError)
+    ):
         return error
     hidden = InternalError("Internal error")
-    return GraphQLError(
-        hidden.message, nodes=error.nodes, path=error.path, original_error=hidden, extensions=hidden.extensions
-    )
+    told = hidden.extensions | {"request_id": present_request_id()}
+    return GraphQLError(hidden.message, nodes=error.nodes, path=error.path, original_error=hidden, extensions=told)
 
 
-schema = FaninSchema(
-    Query,
-    config=StrawberryConfig(default_resolver=_value_of),
-    execution_context_class=ProjectingExecutor,
-    extensions=[ParserCache, ValidationCache],
-)
+schema = FaninSchema(Query, config=StrawberryConfig(default_resolver=_value_of))
+schema.resolve_reports_directly()
 
 __all__ = ["FaninSchema", "Query", "RequestContext", "masked", "schema"]

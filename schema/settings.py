@@ -7,7 +7,7 @@ from typing import Any
 from ..catalog.dimensions import DIMENSIONS
 from ..catalog.endpoints import ENDPOINTS, Endpoint
 from ..catalog.filters import FILTER_FIELDS, OPERATORS
-from ..catalog.limits import LIMITS
+from ..catalog.limits import DOCUMENT_LIMITS, LIMITS, DocumentRules
 from ..catalog.periods import PERIODS
 from ..catalog.segments import SYSTEM_SEGMENTS
 from .naming import camel_case
@@ -54,9 +54,11 @@ Settings = make_type(
 )
 
 
-def settings() -> dict[str, Any]:
+def settings_under(rules: DocumentRules) -> dict[str, Any]:
+    """The settings, with the limits that documents are read under."""
+    limits = LIMITS | {name: (rules.limits[name], meaning) for name, (_, meaning) in DOCUMENT_LIMITS.items()}
     return {
-        "limits": [{"name": name, "value": value, "meaning": meaning} for name, (value, meaning) in LIMITS.items()],
+        "limits": [{"name": name, "value": value, "meaning": meaning} for name, (value, meaning) in limits.items()],
         "periods": [{"name": period.name, "meaning": period.meaning} for period in PERIODS.values()],
         "filter_fields": [{"name": name, "meaning": DIMENSIONS[name].meaning} for name in FILTER_FIELDS],
         "filter_operators": [{"name": operator.name, "meaning": operator.meaning} for operator in OPERATORS.values()],

@@ -44,7 +44,14 @@ EXPOSED_HEADERS = (
     "Server-Timing",
     "ETag",
 )
-ACCEPTED_HEADERS = ("Authorization", "Content-Type", "If-None-Match", "X-API-Key", "X-Request-ID")
+ACCEPTED_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "If-None-Match",
+    "X-API-Key",
+    "X-Fanin-Cost",
+    "X-Request-ID",
+)
 
 
 class Entrance:

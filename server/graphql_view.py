@@ -11,20 +11,19 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import orjson
-from graphql import GraphQLError, GraphQLSyntaxError, OperationDefinitionNode, OperationType, parse
+from graphql import GraphQLError, GraphQLSyntaxError, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from ..catalog.errors import StatsError
 from ..resolvers.loader import Sharing
 from ..rest_compat.responses import ClientGone, EmptyResponse, retry_after, server_timing, unless_client_leaves
 from ..schema.context import RequestContext
+from ..schema.cost import cost_of
 from ..schema.engine import Engine
 from ..schema.schema import masked, schema
 from .etags import etag_of, tag_held
@@ -40,7 +39,7 @@ VARY = {"Vary": "Accept, Accept-Encoding, Authorization, X-API-Key"}
 REVALIDATED = {"Cache-Control": "private, no-cache"}
 NOT_STORED = {"Cache-Control": "no-store"}
 
-MAX_TOKENS_READ = 10_000  # what is longer is the executor's to refuse, and not worth half a second here
+COST_HEADER = "X-Fanin-Cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +71,30 @@ class Run:
 
     outcomes: list[Outcome]
     sharing: Sharing
+    cost: dict[str, Any]
     wall_ms: float
 
     @property
     def headers(self) -> dict[str, str]:
         return {"Server-Timing": server_timing(self.wall_ms, self.sharing)}
 
-    @property
-    def extensions(self) -> dict[str, Any]:
+    def extensions(self, *, tells_cost: bool) -> dict[str, Any]:
         """What was shared, for whoever wonders what the request cost."""
-        told = {
-            "fields": self.sharing.fields,
-            "identical": self.sharing.identical,
-            "scans": self.sharing.scans,
-            "scanMs": round(self.sharing.scan_ms, 1),
-        }
-        return {"extensions": {"fanin": told}}
+        return {"extensions": {"fanin": self.cost}} if tells_cost else {}
 
 
-def graphql_routes(engine: Engine, persisted: PersistedQueries) -> list[Route]:
+def graphql_routes(engine: Engine, persisted: PersistedQueries, *, production: bool = False) -> list[Route]:
+    """In production there is no GraphiQL, and what an answer cost is told only to those who ask for it."""
+
     async def graphql(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": ", ".join(METHODS)})
-        if wants_page(request):
+        if wants_page(request) and not production:
             return graphiql_page(request)
         try:
-            return await _answer(request, engine, persisted)
+            return await _answer(
+                request, engine, persisted, tells_cost=_tells_cost(request, unless_said=not production)
+            )
         except StatsError as error:
             return _refusal(request, error)
         except ClientGone:
@@ -106,28 +103,36 @@ def graphql_routes(engine: Engine, persisted: PersistedQueries) -> list[Route]:
     return [Route(path, graphql, methods=METHODS) for path in (GRAPHQL_PATH, f"{GRAPHQL_PATH}/")]
 
 
-async def _answer(request: Request, engine: Engine, persisted: PersistedQueries) -> Response:
+def _tells_cost(request: Request, *, unless_said: bool) -> bool:
+    said = request.headers.get(COST_HEADER, "").lower()
+    return said in {"1", "true"} if said else unless_said
+
+
+async def _answer(request: Request, engine: Engine, persisted: PersistedQueries, *, tells_cost: bool) -> Response:
     media_type = negotiated(request.headers)
     sent = await read_entries(request)
     if isinstance(sent, list):
         run = await _run(request, engine, [_operation_or_error(entry, persisted) for entry in sent])
-        return _response([outcome.body(run.extensions) for outcome in run.outcomes], media_type, 200, run.headers)
-    run = await _run(request, engine, [_operation(sent, persisted, request.method)])
+        extensions = run.extensions(tells_cost=tells_cost)
+        return _response([outcome.body(extensions) for outcome in run.outcomes], media_type, 200, run.headers)
+    operation = _operation(sent, persisted)
+    if request.method != "POST":
+        _check_read_only(operation, engine)
+    run = await _run(request, engine, [operation])
     (outcome,) = run.outcomes
     if request.method != "POST":
         return _revalidated(request, media_type, outcome, run.headers)
-    return _response(outcome.body(run.extensions), media_type, _status(outcome, media_type), run.headers)
+    body = outcome.body(run.extensions(tells_cost=tells_cost))
+    return _response(body, media_type, _status(outcome, media_type), run.headers)
 
 
 # --- before anything runs -----------------------------------------------------------------------------------------
 
 
-def _operation(entry: Any, persisted: PersistedQueries, method: str = "POST") -> Operation:
-    """Raises a ``StatsError`` for what is no request, for a document that is not there, and for a GET that would write."""
+def _operation(entry: Any, persisted: PersistedQueries) -> Operation:
+    """Raises a ``StatsError`` for what is no request, and for a document that is not there."""
     asked = read_graphql_request(entry)
     document = persisted.document(asked.query, asked.document_id)
-    if method != "POST":
-        _check_read_only(document, asked.operation_name)
     return Operation(document, asked.operation_name, asked.variables)
 
 
@@ -138,25 +143,12 @@ def _operation_or_error(entry: Any, persisted: PersistedQueries) -> Operation | 
         return error
 
 
-def _check_read_only(document: str, name: str | None) -> None:
+def _check_read_only(operation: Operation, engine: Engine) -> None:
     """A GET asks and nothing else, so that a link or an image of another site can do no more.  Raises ``MethodNotAllowed``."""
-    for kind in (kind for known, kind in _operations(document) if name in (None, known)):
-        if kind is not OperationType.QUERY:
-            raise MethodNotAllowed(f"A GET is for queries; send a {kind.value} by POST")
-
-
-@lru_cache(maxsize=256)
-def _operations(document: str) -> tuple[tuple[str | None, OperationType], ...]:
-    """Name and kind of each operation; none for a document that cannot be read, which the executor will say better."""
-    try:
-        definitions = parse(document, max_tokens=MAX_TOKENS_READ).definitions
-    except (GraphQLError, RecursionError):
-        return ()
-    return tuple(
-        (definition.name and definition.name.value, definition.operation)
-        for definition in definitions
-        if isinstance(definition, OperationDefinitionNode)
-    )
+    document = engine.documents.read(operation.document, schema.graphql_schema)
+    for meant in document.named(operation.name):
+        if meant.kind is not OperationType.QUERY:
+            raise MethodNotAllowed(f"A GET is for queries; send a {meant.kind.value} by POST")
 
 
 # --- running ------------------------------------------------------------------------------------------------------
@@ -168,7 +160,8 @@ async def _run(request: Request, engine: Engine, operations: Sequence[Operation 
     async with engine.request() as context:
         running = asyncio.gather(*(_outcome(operation, context) for operation in operations))
         outcomes = await unless_client_leaves(request, running)
-    return Run(outcomes, context.loader.sharing, 1000 * (time.perf_counter() - started))
+    wall_ms = 1000 * (time.perf_counter() - started)
+    return Run(outcomes, context.loader.sharing, cost_of(context), wall_ms)
 
 
 async def _outcome(operation: Operation | StatsError, context: RequestContext) -> Outcome:
@@ -180,19 +173,12 @@ async def _outcome(operation: Operation | StatsError, context: RequestContext) -
 
 async def _execute(operation: Operation, context: RequestContext) -> Outcome:
     """The one place where documents from outside meet the schema."""
-    if operation.name is None and len(known := _operations(operation.document)) > 1:
-        listed = ", ".join(name for name, _ in known[:10] if name)
-        return _refused(GraphQLError(f"The document holds several operations: name one in operationName ({listed})"))
-    try:
-        result = await schema.execute(
-            operation.document,
-            variable_values=operation.variables,
-            operation_name=operation.name,
-            context_value=context,
-        )
-    except CannotGetOperationTypeError:
-        missing = f"operation '{operation.name[:80]}'" if operation.name else "operation"
-        return _refused(GraphQLError(f"There is no {missing} in the document"))
+    result = await schema.execute(
+        operation.document,
+        variable_values=operation.variables,
+        operation_name=operation.name,
+        context_value=context,
+    )
     errors = result.errors or []
     if errors and result.data is None and all(error.path is None for error in errors):
         return _refused(*errors)

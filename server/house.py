@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..catalog.errors import BadRequest, InternalError, NotFound
+from ..catalog.request_ids import request_called
 from ..rest_compat.responses import error_response
 from .entrance import limit_headers
 from .refusals import MethodNotAllowed
@@ -51,7 +52,8 @@ class RequestIds:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            with request_called(request_id):
+                await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             log.info("request %s: its client left before it was read", request_id)
 

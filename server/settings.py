@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..catalog.errors import BadRequest
+from ..catalog.limits import DOCUMENT_LIMITS, DocumentRules
 from ..catalog.plans import ANONYMOUS, DEFAULT_PLAN, PLANS
 from ..warehouse.addresses import DEFAULT_ADDRESS
 from .keys import keys_file_of
@@ -31,6 +32,9 @@ RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
 CORS_ORIGINS = "FANIN_CORS_ORIGINS"
 ALLOWED_HOSTS = "FANIN_ALLOWED_HOSTS"
 PERSISTED_QUERIES = "FANIN_PERSISTED_QUERIES"
+PRODUCTION = "FANIN_PRODUCTION"
+GRAPHQL_LIMITS = "FANIN_GRAPHQL_LIMITS"
+GRAPHQL_GUARD = "FANIN_GRAPHQL_GUARD"
 
 SETTINGS: dict[str, str] = {
     SEGMENTS: "a TOML file of saved segments",
@@ -45,6 +49,9 @@ SETTINGS: dict[str, str] = {
     ALLOWED_HOSTS: "names the server goes by beside those of the loopback, joined by commas, such as *.example.com, or *; "
     "unless said, any name will do except on a loopback host that is open",
     PERSISTED_QUERIES: "a manifest (JSON) of the only GraphQL documents that may be run, or off to keep none that callers send",
+    PRODUCTION: "1 tells GraphQL callers no more than they ask: no introspection, no suggestions, no GraphiQL, no costs",
+    GRAPHQL_LIMITS: "limits of a GraphQL document that differ, such as max_depth=15,max_aliases=200",
+    GRAPHQL_GUARD: "measure logs a document over a limit and executes it; enforce refuses it",
 }
 
 # A browser's Origin header: scheme, host and perhaps a port, and nothing behind.
@@ -72,6 +79,8 @@ class ServerSettings:
     on_loopback: bool = False  # so that, while it is open, only loopback names and the allowed ones will do
     allowed_hosts: tuple[str, ...] = ()
     persisted_queries: PersistedQueries = field(default_factory=KeptQueries)
+    production: bool = False
+    documents: DocumentRules = field(default_factory=DocumentRules)
 
     @property
     def has_tokens(self) -> bool:
@@ -87,6 +96,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
     keys = given.get(KEYS) or ""
     on_loopback = is_loopback(given.get(HOST, ""))
     unlimited = None if on_loopback else ANONYMOUS.requests
+    production = given.get(PRODUCTION, "").lower() in _TRUE
     return ServerSettings(
         keys_file=Path(keys) if keys else keys_file_of(given.get(WAREHOUSE) or DEFAULT_ADDRESS),
         jwt_secret=given.get(JWT_SECRET, ""),
@@ -99,6 +109,13 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
         on_loopback=on_loopback,
         allowed_hosts=_hosts(given.get(ALLOWED_HOSTS, "")),
         persisted_queries=_persisted_queries(given.get(PERSISTED_QUERIES, "")),
+        production=production,
+        documents=DocumentRules(
+            limits=_limits(given.get(GRAPHQL_LIMITS, "")),
+            enforced=_enforced(given.get(GRAPHQL_GUARD) or "enforce"),
+            introspection=not production,
+            suggestions=not production,
+        ),
     )
 
 
@@ -154,3 +171,20 @@ def _persisted_queries(text: str) -> PersistedQueries:
         return ListedQueries(read_manifest(Path(text))) if text else KeptQueries()
     except BadRequest as error:
         raise BadRequest(f"{PERSISTED_QUERIES}: {error.message}") from None
+
+
+def _limits(text: str) -> dict[str, int]:
+    """The limits of a document, with those of the text instead."""
+    limits = {name: value for name, (value, _) in DOCUMENT_LIMITS.items()}
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        name, _, value = word.partition("=")
+        if name not in limits:
+            raise BadRequest(f"{GRAPHQL_LIMITS}: '{name[:40]}' is no limit; accepted: {', '.join(limits)}")
+        limits[name] = _whole_number(value, f"{GRAPHQL_LIMITS}: {name}")
+    return limits
+
+
+def _enforced(mode: str) -> bool:
+    if mode not in ("enforce", "measure"):
+        raise BadRequest(f"{GRAPHQL_GUARD}: '{mode[:40]}' is no mode; accepted: enforce, measure")
+    return mode == "enforce"

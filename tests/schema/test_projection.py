@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import strawberry
 from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType
@@ -12,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 
+from fanin.schema.documents import Documents
 from fanin.schema.projection import ProjectingExecutor
-from fanin.schema.schema import FaninSchema, Query, schema
+from fanin.schema.schema import OWN_RULES, Query, schema
 from fanin.schema.schema import _value_of as value_of
 from fanin.tests.facts import bought, engine_over, reached, visit, write
 
-ordinary = FaninSchema(Query, config=StrawberryConfig(default_resolver=value_of))
+ordinary = strawberry.Schema(Query, config=StrawberryConfig(default_resolver=value_of))
 
 STATS = schema._schema.type_map["Stats"]
 
@@ -44,63 +47,102 @@ def named_type(kind: Any) -> Any:
 
 
 @st.composite
-def selections(draw: st.DrawFn, kind: Any, depth: int = 0) -> str:
-    """A random selection on an object type: aliases, repetition, switches, fragments, ``__typename``."""
+def selections(draw: st.DrawFn, kind: Any, fragments: list[str]) -> str:
+    """A random selection on an object type: aliases, repetition, switches, fragments of both sorts, ``__typename``.
+
+    Named fragments are defined in ``fragments``.
+    """
     names = draw(st.lists(st.sampled_from([*kind.fields, "__typename"]), min_size=1, max_size=6))
-    parts: list[str] = []
-    for place, name in enumerate(names):
-        alias = draw(st.sampled_from(["", f"f{depth}_{place}: "]))
-        switch = draw(st.sampled_from(["", "", "", " @include(if: $yes)", " @skip(if: $yes)", " @include(if: $no)"]))
-        inner = "" if name == "__typename" else _inner(draw, kind.fields[name].type, depth)
-        field = f"{alias}{name}{switch}{inner}"
-        parts.append(field if draw(st.integers(0, 5)) else f"... on {kind.name} {{ {field} }}")
-    return " ".join(["__typename", *parts])
+    parts = [draw(st.sampled_from(["__typename", "kind: __typename", ""]))]
+    for name in names:
+        alias = draw(st.sampled_from(["", "again_"]))  # says all about the field, so that equal names never conflict
+        inner = "" if name == "__typename" else _inner(draw, kind.fields[name].type, fragments)
+        field = f"{alias and f'{alias}{name}: '}{name}{ARGUMENTS.get((alias, name), '')}{draw(SWITCHES)}{inner}"
+        parts.append(_wrapped(draw, field, kind.name, fragments))
+    return " ".join(parts)
 
 
-def _inner(draw: st.DrawFn, kind: Any, depth: int) -> str:
+ARGUMENTS = {
+    ("", "microconversion"): '(type: "cart")',
+    ("again_", "microconversion"): '(type: "nothing")',
+    ("", "funnelSteps"): '(steps: ["/", "/a"])',
+    ("again_", "funnelSteps"): '(steps: ["/", "purchase"])',
+    ("again_", "sources"): "(pageSize: 1, sortBy: REVENUE)",
+    ("again_", "campaigns"): '(search: "nothing")',
+    ("again_", "pages"): "(pageSize: 0)",  # refused
+    ("again_", "query"): "(dimensions: [COUNTRY], metrics: [ENTRANCES], orderBy: [{field: ENTRANCES}])",
+}
+SWITCHES = st.sampled_from(
+    ["", "", "", " @include(if: $yes)", " @skip(if: $yes)", " @include(if: $no)", " @skip(if: $no)"]
+)
+
+
+def _wrapped(draw: st.DrawFn, field: str, kind: str, fragments: list[str]) -> str:
+    match draw(st.integers(0, 7)):
+        case 0:
+            return f"... on {kind}{draw(SWITCHES)} {{ {field} }}"
+        case 1:
+            return f"...{draw(SWITCHES)} {{ {field} {field} }}"
+        case 2:
+            name = f"F{len(fragments)}"
+            fragments.append(f"fragment {name} on {kind} {{ {field} }}")
+            return f"...{name}{draw(SWITCHES)} ...{name}"
+        case _:
+            return field
+
+
+def _inner(draw: st.DrawFn, kind: Any, fragments: list[str]) -> str:
     named = named_type(kind)
-    return f" {{ {draw(selections(named, depth + 1))} }}" if isinstance(named, GraphQLObjectType) else ""
+    return f" {{ {draw(selections(named, fragments))} }}" if isinstance(named, GraphQLObjectType) else ""
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
     assert isinstance(STATS, GraphQLObjectType)
-    body = draw(selections(STATS))
+    fragments: list[str] = []
+    body = draw(selections(STATS, fragments))
     compare = draw(st.sampled_from(["", ", compare: PREVIOUS"]))
     return (
-        f'query ($yes: Boolean = true, $no: Boolean = false) {{ stats(accountId: "acme", period: "30d"{compare}) '
-        f"{{ {body} w: window {{ days @include(if: $yes) endDate @skip(if: $no) }} }} }}"
+        f'query ($yes: Boolean = true, $no: Boolean!) {{ stats(accountId: "acme", period: "30d"{compare}) '
+        f"{{ {body} w: window {{ days @include(if: $yes) endDate @skip(if: $no) }} }} }} {' '.join(fragments)}"
     )
 
 
-def execute(which: strawberry.Schema, document: str, path: Path) -> Any:
-    async def asked() -> Any:
+def execute(which: strawberry.Schema, document: str, path: Path, *given: dict[str, Any]) -> list[tuple[bytes, Any]]:
+    """What leaves for each set of variables, in bytes, and the errors; all in one request."""
+
+    async def asked() -> list[tuple[bytes, Any]]:
         with engine_over(path) as (engine, _):
-            async with engine.request() as context:
-                result = await which.execute(document, context_value=context)
-                return result.data, [error.formatted for error in result.errors or ()]
+            unlimited = replace(engine, documents=Documents(OWN_RULES))
+            async with unlimited.request() as context:
+                told = [await which.execute(document, variables, context) for variables in given]
+                return [(orjson.dumps(one.data), [error.formatted for error in one.errors or ()]) for one in told]
 
     return asyncio.run(asked())
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     derandomize=True,
 )
 @given(document=documents())
-def test_any_selection_gives_the_same_on_both_paths(warehouse_file: Path, document: str) -> None:
-    assert execute(schema, document, warehouse_file) == execute(ordinary, document, warehouse_file)
+def test_any_selection_gives_the_same_bytes_on_both_paths_compiled_or_kept(warehouse_file: Path, document: str) -> None:
+    switches = [{"no": False}, {"no": True}, {"no": False, "yes": False}, {"no": False}]
+
+    assert execute(schema, document, warehouse_file, *switches) == execute(
+        ordinary, document, warehouse_file, *switches
+    )
 
 
 def test_the_order_of_keys_is_the_order_of_the_selection(warehouse_file: Path) -> None:
     document = '{ stats(accountId: "acme") { sources { rows { revenue utmSource b: entrances } total } } }'
 
-    data, errors = execute(schema, document, warehouse_file)
+    ((told, errors),) = execute(schema, document, warehouse_file, {})
 
     assert errors == []
-    assert list(data["stats"]["sources"]["rows"][0]) == ["revenue", "utmSource", "b"]
+    assert list(orjson.loads(told)["stats"]["sources"]["rows"][0]) == ["revenue", "utmSource", "b"]
 
 
 # --- what is unusual falls back -----------------------------------------------------------------------------------
@@ -175,6 +217,7 @@ def test_the_fast_path_is_really_taken(warehouse_file: Path, monkeypatch: pytest
         schema,
         '{ stats(accountId: "acme") { sources { rows { utmSource } } overview { traffic { revenue } } } }',
         warehouse_file,
+        {},
     )
 
     assert sorted(projected) == ["Overview", "SourceReport"]

@@ -63,7 +63,7 @@ def test_an_allowed_page_is_told_what_it_may_send_and_never_that_cookies_count(
         "access-control-allow-origin": origins[0],
         "access-control-allow-methods": "GET, POST",
         "access-control-allow-headers": "Accept, Accept-Language, Authorization, Content-Language, Content-Type, "
-        "If-None-Match, X-API-Key, X-Request-ID",
+        "If-None-Match, X-API-Key, X-Fanin-Cost, X-Request-ID",
         "access-control-max-age": "600",
     }
 

@@ -8,7 +8,7 @@
   const fetcher = GraphiQL.createFetcher({
     url: place.dataset.endpoint,
     enableIncrementalDelivery: false,
-    headers: { accept: "application/graphql-response+json, application/json" },
+    headers: { accept: "application/graphql-response+json, application/json", "x-fanin-cost": "1" },
   });
 
   // GraphiQL's history would keep the headers of every request, credentials among them, although
