@@ -9,14 +9,17 @@ keep their meaning.  Equality of both paths is held by a property test (``tests/
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from types import NoneType
-from typing import Any
+from typing import Any, Protocol, cast
 
 from graphql import (
+    FieldNode,
     GraphQLBoolean,
+    GraphQLError,
+    GraphQLField,
     GraphQLFloat,
     GraphQLInt,
     GraphQLLeafType,
@@ -24,7 +27,11 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLString,
+    ListValueNode,
+    ObjectValueNode,
     Undefined,
+    VariableNode,
+    get_argument_values,
     is_leaf_type,
 )
 from graphql.pyutils import Path
@@ -41,6 +48,21 @@ class Unusual(Exception):
     """This value needs the ordinary path."""
 
 
+class Preparable(Protocol):
+    """An async resolver that can be told arguments which are always the same, once."""
+
+    def prepared(self, arguments: dict[str, Any]) -> Callable[[Any, Any], Awaitable[Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A field whose arguments hold no variable, and its resolver, which was told them."""
+
+    definition: GraphQLField
+    nodes: list[FieldNode]
+    resolve: Callable[[Any, Any], Awaitable[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What is left of an operation once its ``@include`` and ``@skip`` are decided: its fields, and their projections.
@@ -51,6 +73,7 @@ class Selection:
     root: dict[str, Any] = field(default_factory=dict)  # response names of the root, and their nodes
     subfields: dict[Any, Any] = field(default_factory=dict)
     projections: dict[tuple[str, int], tuple[Any, Projection | None]] = field(default_factory=dict)
+    prepared: dict[int, tuple[Any, Prepared | None]] = field(default_factory=dict)
 
 
 class Selections:
@@ -99,6 +122,39 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             self._selection.root.setdefault(name, nodes)
         root = {name: self._selection.root[name] for name in grouped_field_set}
         return super().execute_collected_root_fields(root_type, root_value, root, serially, new_defer_usages)
+
+    def execute_field(
+        self, parent_type: GraphQLObjectType, source: Any, field_details_list: Any, path: Path, position_context: Any
+    ) -> Any:
+        prepared = None if _middlewares(self) else self._prepared(parent_type, field_details_list)
+        if prepared is None:
+            return super().execute_field(parent_type, source, field_details_list, path, position_context)
+        kind = prepared.definition.type
+        info = self.build_resolve_info(prepared.definition, prepared.nodes, parent_type, path)
+        answering = prepared.resolve(source, info)
+        return self.complete_awaitable_value(kind, field_details_list, info, path, answering, position_context)
+
+    def _prepared(self, parent_type: GraphQLObjectType, field_details_list: Any) -> Prepared | None:
+        """The field with its arguments read, None when they have to be read anew each time."""
+        kept = self._selection.prepared
+        key = id(field_details_list)
+        if key not in kept:
+            kept[key] = field_details_list, self._prepare(parent_type, field_details_list)
+        return kept[key][1]
+
+    def _prepare(self, parent_type: GraphQLObjectType, field_details_list: Any) -> Prepared | None:
+        nodes = [details.node for details in field_details_list]
+        definition = self.schema.get_field(parent_type, nodes[0].name.value)
+        resolver = definition and definition.resolve
+        if definition is None or not hasattr(resolver, "prepared"):
+            return None
+        if any(_holds_variable(argument.value) for argument in nodes[0].arguments or ()):
+            return None
+        try:
+            arguments = get_argument_values(definition, nodes[0])
+        except GraphQLError:  # the ordinary path says it in its place
+            return None
+        return Prepared(definition, nodes, cast("Preparable", resolver).prepared(arguments))
 
     def complete_object_value(
         self,
@@ -186,47 +242,46 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A selection on an object type: the response names, then the fields that are read, under their names."""
+    """A selection on an object type: the fields that are read, and a row that has every name in its place already."""
 
-    names: tuple[str, ...]
     fields: tuple[tuple[str, Field], ...]
-    constants: dict[str, str]
+    template: dict[str, Any]  # with what is the same in every row
     read: Callable[[dict[str, Any]], Any]  # the keys' values of one dict, in the order of ``fields``
 
     def complete(self, values: Column, kinds: set[type]) -> list[Any]:
         """The selected part of every dict.  Raises ``Unusual``."""
         _only(dict, kinds)
-        columns = self._completed(self._columns(values))
-        if not self.constants:
-            return [dict(zip(self.names, row)) for row in zip(*columns)]  # noqa: B905  checking lengths costs a third more
-        told = {name: [value] * len(values) for name, value in self.constants.items()}
-        told |= {name: column for (name, _), column in zip(self.fields, columns, strict=True)}
-        return [
-            dict(zip(self.names, row, strict=True)) for row in zip(*(told[name] for name in self.names), strict=True)
-        ]
+        rows = [self.template.copy() for _ in values]
+        for (name, read), column in zip(self.fields, self._columns(values), strict=True):
+            # Column by column into copies: a dict made from pairs grows while it is made, and takes twice the time.
+            for row, value in zip(rows, _with_nulls(column, read.complete, read.nullable), strict=True):
+                row[name] = value
+        return rows
 
     def _columns(self, values: Column) -> Iterable[Column]:
         """The fields' values; what a dict leaves out is null."""
         if len(self.fields) > 1 and values:
             try:
-                return zip(*map(self.read, values))  # noqa: B905  one getter makes them equally long
+                return zip(*map(self.read, values), strict=True)
             except KeyError:
                 pass
         return ([value.get(field.key) for value in values] for _, field in self.fields)
-
-    def _completed(self, columns: Iterable[Column]) -> list[Column]:
-        return [
-            _with_nulls(column, field.complete, field.nullable)
-            for (_, field), column in zip(self.fields, columns, strict=True)
-        ]
 
 
 def project(selected: dict[str, Field | Constant]) -> Projection:
     """The projection that gives these fields under these response names, in this order."""
     fields = tuple((name, field) for name, field in selected.items() if isinstance(field, Field))
-    constants = {name: field.value for name, field in selected.items() if isinstance(field, Constant)}
+    template = {name: field.value if isinstance(field, Constant) else None for name, field in selected.items()}
     read = itemgetter(*(field.key for _, field in fields)) if fields else dict[str, Any]
-    return Projection(tuple(selected), fields, constants, read)
+    return Projection(fields, template, read)
+
+
+def _holds_variable(value: Any) -> bool:
+    if isinstance(value, ListValueNode):
+        return any(map(_holds_variable, value.values))
+    if isinstance(value, ObjectValueNode):
+        return any(_holds_variable(given.value) for given in value.fields)
+    return isinstance(value, VariableNode)
 
 
 def _middlewares(executor: Any) -> bool:
@@ -313,7 +368,7 @@ def _coerced_by(kind: GraphQLLeafType) -> Complete:
 
     def complete(column: Column, kinds: set[type]) -> Column:
         try:
-            coerced = list(map(coerce, column))
+            coerced = [coerce(value) for value in column]
         except Exception:  # whatever a scalar objects to, the ordinary path reports
             raise Unusual from None
         if {NoneType, type(Undefined)} & set(map(type, coerced)):

@@ -119,7 +119,7 @@ def _report_field(endpoint: Endpoint) -> Any:
 
 def _resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
     def resolve(self: Any, info: Info, **arguments: Any) -> Awaitable[Any]:
-        return _answer(endpoint, self, info, arguments)
+        return _answer(lambda: _question(endpoint, self.scope, arguments), self, info)
 
     return resolve
 
@@ -132,24 +132,40 @@ def resolve_directly(stats: GraphQLObjectType) -> None:
     for endpoint in ENDPOINTS.values():
         field = stats.fields[camel_case(endpoint.name)]
         if all(is_leaf_type(get_named_type(argument.type)) for argument in field.args.values()):
-            field.resolve = _direct_resolver(endpoint)
+            field.resolve = DirectResolver(endpoint)
 
 
-def _direct_resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
-    words = {camel_case(argument.name): argument.name for argument in arguments_of(endpoint)}
+class DirectResolver:
+    """Resolves a report from arguments as the executor reads them."""
 
-    def resolve(stats: Any, info: GraphQLResolveInfo, **arguments: Any) -> Awaitable[Any]:
-        return _answer(endpoint, stats, info, {words[name]: value for name, value in arguments.items()})
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._words = {camel_case(argument.name): argument.name for argument in arguments_of(endpoint)}
 
-    return resolve
+    def __call__(self, stats: Any, info: GraphQLResolveInfo, **arguments: Any) -> Awaitable[Any]:
+        return _answer(lambda: self._question(stats.scope, arguments), stats, info)
+
+    def prepared(self, arguments: dict[str, Any]) -> Callable[[Any, Any], Awaitable[Any]]:
+        """A resolver for arguments that are always the same: in the same scope they make the same question."""
+        asked: list[StatsQuery] = []
+
+        def question(scope: Scope) -> StatsQuery:
+            if not asked or asked[0].scope != scope:
+                asked[:] = [self._question(scope, arguments)]
+            return asked[0]
+
+        return lambda stats, info: _answer(lambda: question(stats.scope), stats, info)
+
+    def _question(self, scope: Scope, arguments: dict[str, Any]) -> StatsQuery:
+        return _question(self._endpoint, scope, {self._words[name]: value for name, value in arguments.items()})
 
 
-async def _answer(endpoint: Endpoint, stats: Any, info: Any, arguments: dict[str, Any]) -> Any:
+async def _answer(question: Callable[[], StatsQuery], stats: Any, info: Any) -> Any:
     began = time.perf_counter()
     try:
-        question = _question(endpoint, stats.scope, arguments)
-        remember(info, question, stats.level)
-        return await info.context.loader.load(question)
+        asked = question()
+        remember(info, asked, stats.level)
+        return await info.context.loader.load(asked)
     finally:
         path = ".".join(key for key in info.path.as_list() if isinstance(key, str))  # alike in all rows of a list
         taken = (time.perf_counter() - began) * 1000
