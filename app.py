@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.engine import Engine
 from .server.entrance import entrance
@@ -39,6 +40,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
             *graphql_routes(engine),
             *graphiql_routes(),
             *rest_routes(engine),
+            *openapi_routes(),
             *health_routes(engine),
         ],
         middleware=[Middleware(RequestIds), *guard],

@@ -70,13 +70,13 @@ def read_free_query(body: Mapping[str, Any], context: RequestContext) -> RestQue
         order_by=order_by,
         offset=offset,
     )
-    params = {key: body[key] for key in _PARAMS if key in body}
+    params = {key: body[key] for key in FREE_PARAMS if key in body}
     query = read_query(ENDPOINTS["query"], params, context, filters=filters, free=free)
     return replace(query, granularity=granularity)
 
 
-_PARAMS = ("account_id", "site_id", "date_from", "date_to", "compare", "limit")
-_KEYS = (*_PARAMS, "granularity", "dimensions", "metrics", "filters", "order_by", "offset")
+FREE_PARAMS = ("account_id", "site_id", "date_from", "date_to", "compare", "limit")
+_KEYS = (*FREE_PARAMS, "granularity", "dimensions", "metrics", "filters", "order_by", "offset")
 
 
 def _words(body: Mapping[str, Any], key: str, problems: list[Problem]) -> list[str] | None:
@@ -122,15 +122,17 @@ def _filters(given: Any, problems: list[Problem]) -> tuple[Filter, ...]:
     return tuple(filters)
 
 
-_FIELDS = {"channel_group": "channel"} | {name: name for name in FILTER_FIELDS}
+FREE_FILTERS = {"channel_group": "channel"} | {name: name for name in FILTER_FIELDS}
 
 
 def _filter(key: str, value: Any) -> Filter:
     negated = key.endswith("_not")
     word = key.removesuffix("_not")
-    if word not in _FIELDS:
-        raise BadRequest(f"unknown field '{key[:40]}'{suggestion(word, _FIELDS)}; accepted: {', '.join(_FIELDS)}")
+    if word not in FREE_FILTERS:
+        raise BadRequest(
+            f"unknown field '{key[:40]}'{suggestion(word, FREE_FILTERS)}; accepted: {', '.join(FREE_FILTERS)}"
+        )
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in values):
         raise BadRequest(f"{key[:40]} takes a text or a list of texts")
-    return make_filter(_FIELDS[word], "not_in" if negated else "in", values)
+    return make_filter(FREE_FILTERS[word], "not_in" if negated else "in", values)

@@ -259,7 +259,7 @@ def _date(name: str, argument: str) -> Callable[[Reading, str], None]:
     return read
 
 
-_COMPARE_WORDS = {
+COMPARE_WORDS = {
     "previous": Compare.PREVIOUS,
     "true": Compare.PREVIOUS,
     "yoy": Compare.YOY,
@@ -270,9 +270,9 @@ _COMPARE_WORDS = {
 
 def _compare(reading: Reading, text: str) -> None:
     try:
-        reading.compare = _COMPARE_WORDS[text]
+        reading.compare = COMPARE_WORDS[text]
     except KeyError:
-        raise BadRequest(f"Invalid compare mode: '{text[:40]}'; accepted: {', '.join(_COMPARE_WORDS)}") from None
+        raise BadRequest(f"Invalid compare mode: '{text[:40]}'; accepted: {', '.join(COMPARE_WORDS)}") from None
 
 
 def _filters(reading: Reading, text: str) -> None:

@@ -1,0 +1,89 @@
+"""The bodies of the reports that take one, as ``bodies.py`` reads them.  Contract §1.14, §1.17."""
+
+from __future__ import annotations
+
+from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, Endpoint
+from ..catalog.filters import MAX_VALUE_LENGTH, MAX_VALUES
+from ..catalog.query import MAX_FREE_DIMENSIONS, MAX_OFFSET, MAX_STEP_LENGTH, MAX_STEPS, MIN_STEPS, SortOrder
+from .bodies import DEFAULT_FUNNEL_NAME, FREE_FILTERS, FREE_PARAMS, GRANULARITIES
+from .json_schema import Members, Schema, array, closed, one_of, ref, sentence, text, whole_number
+from .parameter_schemas import parameter_schema
+from .params import PARAMETERS, parameters_of
+
+BODY_OF = {"funnel_steps": "FunnelRequest", "query": "FreeQuery"}  # report: the schema of its body
+
+
+def body_schemas() -> Members:
+    return {
+        "FunnelRequest": _funnel(ENDPOINTS["funnel_steps"]),
+        "FreeQuery": _free(ENDPOINTS["query"]),
+        "FreeFilters": _free_filters(),
+        "FreeOrder": closed(
+            {
+                "field": one_of((*FREE_DIMENSIONS, *FREE_METRICS), "One of those asked for."),
+                "direction": one_of(SortOrder, default=SortOrder.DESC.value),
+            },
+            "One field to order by.",
+            ("direction",),
+        ),
+    }
+
+
+def _member(name: str, endpoint: Endpoint) -> Schema:
+    """A parameter as a member of a body."""
+    told = {"description": sentence(PARAMETERS[name].meaning)}
+    deprecated = {"deprecated": True} if PARAMETERS[name].same_as else {}
+    return parameter_schema(name, endpoint) | told | deprecated
+
+
+def _funnel(endpoint: Endpoint) -> Schema:
+    own: Members = {
+        "name": text("The funnel's name.", minLength=1, maxLength=200, default=DEFAULT_FUNNEL_NAME),
+        "steps": array(
+            text(minLength=1, maxLength=MAX_STEP_LENGTH),
+            "Page paths or names of goals, in their order.",
+            minItems=MIN_STEPS,
+            maxItems=MAX_STEPS,
+        ),
+    }
+    taken = {name: _member(name, endpoint) for name in parameters_of(endpoint)}
+    members = taken | own
+    schema = closed(members, "The steps, and the parameters of every report.", members.keys() - {"account_id", "steps"})
+    return schema | {"examples": [{"account_id": "my-site", "period": "30d", "steps": ["/", "view_item", "purchase"]}]}
+
+
+def _free(endpoint: Endpoint) -> Schema:
+    own: Members = {
+        "granularity": one_of(GRANULARITIES, "Groups by day or hour beside the dimensions.", default="total"),
+        "dimensions": array(
+            one_of(FREE_DIMENSIONS), "What to group by; nothing: one row of sums.", maxItems=MAX_FREE_DIMENSIONS
+        ),
+        "metrics": array(one_of(FREE_METRICS), "What to sum; all unless said.", minItems=1),
+        "filters": ref("FreeFilters", "Which rows of the facts to look at."),
+        "order_by": array(ref("FreeOrder"), "By entrances, most first, unless said."),
+        "offset": whole_number("Rows to leave out.", minimum=0, maximum=MAX_OFFSET, default=0),
+    }
+    members = {name: _member(name, endpoint) for name in FREE_PARAMS} | own
+    schema = closed(
+        members,
+        "Metrics over dimensions of the caller's choice.",
+        members.keys() - {"account_id", "date_from", "date_to"},
+    )
+    example = {
+        "account_id": "my-site",
+        "date_from": "2026-03-12",
+        "date_to": "2026-03-18",
+        "granularity": "daily",
+        "metrics": ["entrances"],
+    }
+    return schema | {"examples": [example]}
+
+
+def _free_filters() -> Schema:
+    value = text(maxLength=MAX_VALUE_LENGTH)
+    wanted = {"anyOf": [value, array(value, minItems=1, maxItems=MAX_VALUES)]}
+    members: Members = {}
+    for word in FREE_FILTERS:
+        members[word] = wanted | {"description": f"{word} is one of these."}
+        members[f"{word}_not"] = wanted | {"description": f"{word} is none of these."}
+    return closed(members, "Conditions, joined by AND.", members.keys())
