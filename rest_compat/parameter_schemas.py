@@ -17,7 +17,7 @@ from ..catalog.periods import DEFAULT_PERIOD, PERIODS, Compare
 from ..catalog.query import MAX_PAGE, MAX_SEARCH_LENGTH, Granularity, SortOrder
 from ..schema.naming import pascal_case
 from .json_schema import Schema, array, one_of, sentence, text, truth, whole_number
-from .params import COMPARE_WORDS, PARAMETERS, parameters_of
+from .params import COMPARE_WORDS, LONGEST_GOAL, PARAMETERS, parameters_of
 
 Maker = Callable[[Endpoint], Schema]
 
@@ -133,7 +133,7 @@ PARAMETER_SCHEMAS: dict[str, Maker] = {
     "content_grouping": _values("content_grouping", "Products"),
     "landing_page": _values("landing_page", "/trail"),
     "conversion_type": _always(text(examples=["add_to_cart"])),
-    "type": _always(text(minLength=1, maxLength=200, examples=["add_to_cart"])),
+    "type": _always(text(minLength=1, maxLength=LONGEST_GOAL, examples=["add_to_cart"])),
     "path_filter": _always(text(minLength=1, maxLength=MAX_VALUE_LENGTH)),
     "search": _always(text(maxLength=MAX_SEARCH_LENGTH)),
     "sort_by": _sort_by,

@@ -21,6 +21,7 @@ from ..catalog.query import Granularity, Scope, SortOrder, StatsQuery, ask, make
 from ..schema.context import RequestContext
 from .spelled_params import spell_params
 
+LONGEST_GOAL = 200  # characters of a goal's name that stands in a path
 MOST_PARAMETERS = 100  # of one query; a mebibyte of unknown ones would take seconds to tell
 
 
@@ -77,7 +78,7 @@ def path_params(path: str) -> dict[str, str]:
 
 # Paths with a place for a value, as patterns.  A value is one plain segment: no slash, however written.
 _TEMPLATES = {
-    path: re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/%?#]{1,200})", re.escape(path)))
+    path: re.compile(re.sub(r"\\{(\w+)\\}", rf"(?P<\1>[^/%?#]{{1,{LONGEST_GOAL}}})", re.escape(path)))
     for path in ENDPOINTS_BY_PATH
     if "{" in path
 }
@@ -299,6 +300,8 @@ def _goals(reading: Reading, texts: tuple[str, ...]) -> None:
 
 
 def _goal(reading: Reading, text: str) -> None:
+    if not 1 <= len(text) <= LONGEST_GOAL:
+        raise _refusal("type", f"type must have 1 to {LONGEST_GOAL} characters, got {len(text)}", "string_length")
     reading.report["goals"] = (text,)
 
 

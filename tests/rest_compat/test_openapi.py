@@ -15,25 +15,20 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
-from starlette.routing import Route
 
-from fanin.app import create_app
 from fanin.catalog.endpoints import ENDPOINTS, INCLUDES, Endpoint
 from fanin.catalog.errors import ERRORS
 from fanin.rest_compat.answer_shape import widest_shape
 from fanin.rest_compat.error_schemas import codes_of
-from fanin.rest_compat.openapi import REFUSED, openapi_document
+from fanin.rest_compat.openapi import REFUSED
 from fanin.rest_compat.parameter_schemas import PARAMETER_SCHEMAS, parameter_schema
 from fanin.rest_compat.params import PARAMETERS, parameters_of
 from fanin.rest_compat.response_schemas import answer_name, data_name
 from fanin.schema.engine import Engine
+from fanin.tests.described import DOCUMENT, OPERATIONS, UNREGISTERED, registered, resolved
 from fanin.tests.facts import NOW, client_of, visit, without, write
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 
-DOCUMENT = openapi_document()
-OPERATIONS = {
-    (method.upper(), path): operation for path, item in DOCUMENT["paths"].items() for method, operation in item.items()
-}
 IN_A_BATCH = [endpoint for endpoint in ENDPOINTS.values() if endpoint.method == "GET"]
 SWITCHES = {
     "compare": "previous",
@@ -105,23 +100,6 @@ def test_every_operation_has_an_id_of_its_own_and_says_what_it_does() -> None:
     }
 
 
-def registered() -> set[tuple[str, str]]:
-    """What the application answers, less pages, GraphQL and the address that says a report is unknown."""
-    app = create_app(Engine.__new__(Engine))
-    routes = [route for route in app.routes if isinstance(route, Route)]
-    documented = [route for route in routes if route.path.startswith(("/api/", "/health", "/livez", "/readyz"))]
-    return {
-        (method, route.path)
-        for route in documented
-        if ":path}" not in route.path
-        for method in (route.methods or set()) - {"HEAD"}
-    }
-
-
-# Their readers are there before their routes.
-UNREGISTERED = {("POST", "/api/v1/stats/funnel"), ("POST", "/api/v1/stats/query")} - registered()
-
-
 def test_every_registered_route_is_in_the_document_and_the_other_way_round() -> None:
     assert set(OPERATIONS) - UNREGISTERED == registered()
 
@@ -173,13 +151,6 @@ def test_every_example_is_what_its_schema_says(operation: tuple[str, str]) -> No
     for parameter in map(resolved, told.get("parameters", ())):
         values = [*parameter["schema"].get("examples", ()), *([parameter["example"]] if "example" in parameter else ())]
         assert [fault for value in values for fault in faults(value, parameter["schema"])] == []
-
-
-def resolved(part: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" not in part:
-        return part
-    _, _, kind, name = part["$ref"].split("/")
-    return DOCUMENT["components"][kind][name]
 
 
 @pytest.mark.parametrize("endpoint", IN_A_BATCH, ids=lambda endpoint: endpoint.name)
