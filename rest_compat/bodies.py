@@ -11,24 +11,36 @@ from typing import Any
 
 from ..catalog.endpoints import ENDPOINTS
 from ..catalog.errors import BadRequest, InvalidQuery, Problem, suggestion
-from ..catalog.filters import FILTER_FIELDS, Filter, make_filter
+from ..catalog.filters import FILTER_FIELDS, MAX_FILTERS, Filter, make_filter
 from ..catalog.query import SortOrder, free_columns
 from ..schema.context import RequestContext
-from .json_text import parse_json
-from .params import RestQuery, read_query
+from .json_text import Path, excerpt, parse_json
+from .params import MOST_PARAMETERS, RestQuery, read_query
 
 DEFAULT_FUNNEL_NAME = "Custom Funnel"
+MOST_WORDS = 100  # of one list; each unknown one is told with what it was perhaps meant to be
 
 # What each granularity groups by beside the dimensions asked for.
 GRANULARITIES: dict[str, tuple[str, ...]] = {"total": (), "daily": ("date",), "hourly": ("date", "hour")}
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body.  Raises ``BadRequest`` for what is no JSON, ``InvalidQuery`` for another value."""
-    value = parse_json(body).value
-    if not isinstance(value, dict):
+    """The JSON object of a body.
+
+    Raises ``BadRequest`` for what is no JSON, ``InvalidQuery`` for another value, too many members or one written twice.
+    """
+    parsed = parse_json(body)
+    if not isinstance(parsed.value, dict):
         raise InvalidQuery.of(Problem("", "The body must be a JSON object", "object_type"))
-    return value
+    if len(parsed.value) > MOST_PARAMETERS:
+        raise InvalidQuery.of(Problem("", f"The body takes at most {MOST_PARAMETERS} members", "too_many"))
+    if parsed.repeated_keys:
+        raise InvalidQuery.of(*(_written_twice(path) for path in parsed.repeated_keys[:MOST_PARAMETERS]))
+    return parsed.value
+
+
+def _written_twice(path: Path) -> Problem:
+    return Problem(".".join(path), f"The key {excerpt(path[-1])} is written twice in the same object", "duplicate_key")
 
 
 def read_funnel(body: Mapping[str, Any], context: RequestContext) -> tuple[RestQuery, str]:
@@ -57,7 +69,7 @@ def read_free_query(body: Mapping[str, Any], context: RequestContext) -> RestQue
     ]
     problems += [Problem(key, f"{key} is required", "missing") for key in ("date_from", "date_to") if not body.get(key)]
     granularity = body.get("granularity", "total")
-    if granularity not in GRANULARITIES:
+    if not isinstance(granularity, str) or granularity not in GRANULARITIES:
         problems.append(Problem("granularity", f"granularity must be one of {', '.join(GRANULARITIES)}", "enum"))
     dimensions, metrics = _words(body, "dimensions", problems), _words(body, "metrics", problems)
     order_by, offset = _order(body, problems), _offset(body, problems)
@@ -84,12 +96,18 @@ def _words(body: Mapping[str, Any], key: str, problems: list[Problem]) -> list[s
     if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
         problems.append(Problem(key, f"{key} must be a list of texts", "list_type"))
         return None
+    if words is not None and len(words) > MOST_WORDS:
+        problems.append(Problem(key, f"{key}: at most {MOST_WORDS} words, got {len(words)}", "too_long"))
+        return None
     return words
 
 
 def _order(body: Mapping[str, Any], problems: list[Problem]) -> list[tuple[str, SortOrder]]:
     given = body.get("order_by") or []
     order: list[tuple[str, SortOrder]] = []
+    if isinstance(given, list) and len(given) > MOST_WORDS:
+        problems.append(Problem("order_by", f"order_by: at most {MOST_WORDS} fields, got {len(given)}", "too_long"))
+        return []
     for item in given if isinstance(given, list) else [None]:
         direction = item.get("direction", "desc") if isinstance(item, dict) else None
         if not isinstance(item, dict) or not isinstance(item.get("field"), str) or direction not in ("asc", "desc"):
@@ -112,6 +130,9 @@ def _filters(given: Any, problems: list[Problem]) -> tuple[Filter, ...]:
     """``{field: v | [v], field_not: v | [v]}``."""
     if not isinstance(given, dict):
         problems.append(Problem("filters", "filters must be an object of fields and values", "object_type"))
+        return ()
+    if len(given) > MAX_FILTERS:
+        problems.append(Problem("filters", f"filters: at most {MAX_FILTERS} fields, got {len(given)}", "too_long"))
         return ()
     filters: list[Filter] = []
     for key, value in given.items():

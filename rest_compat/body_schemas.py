@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, Endpoint
 from ..catalog.filters import MAX_VALUE_LENGTH, MAX_VALUES
 from ..catalog.query import MAX_FREE_DIMENSIONS, MAX_OFFSET, MAX_STEP_LENGTH, MAX_STEPS, MIN_STEPS, SortOrder
-from .bodies import DEFAULT_FUNNEL_NAME, FREE_FILTERS, FREE_PARAMS, GRANULARITIES
+from .bodies import DEFAULT_FUNNEL_NAME, FREE_FILTERS, FREE_PARAMS, GRANULARITIES, MOST_WORDS
 from .json_schema import Members, Schema, array, closed, one_of, ref, sentence, text, whole_number
 from .parameter_schemas import parameter_schema
 from .params import PARAMETERS, parameters_of
@@ -58,9 +58,9 @@ def _free(endpoint: Endpoint) -> Schema:
         "dimensions": array(
             one_of(FREE_DIMENSIONS), "What to group by; nothing: one row of sums.", maxItems=MAX_FREE_DIMENSIONS
         ),
-        "metrics": array(one_of(FREE_METRICS), "What to sum; all unless said.", minItems=1),
+        "metrics": array(one_of(FREE_METRICS), "What to sum; all unless said.", minItems=1, maxItems=MOST_WORDS),
         "filters": ref("FreeFilters", "Which rows of the facts to look at."),
-        "order_by": array(ref("FreeOrder"), "By entrances, most first, unless said."),
+        "order_by": array(ref("FreeOrder"), "By entrances, most first, unless said.", maxItems=MOST_WORDS),
         "offset": whole_number("Rows to leave out.", minimum=0, maximum=MAX_OFFSET, default=0),
     }
     members = {name: _member(name, endpoint) for name in FREE_PARAMS} | own
