@@ -10,7 +10,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..catalog.errors import BadRequest, InternalError, NotFound, StatsError
@@ -65,22 +64,13 @@ async def told_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if status == 405:
-        headers["Allow"] = _allowed(request, headers.get("Allow", ""))
-        message = f"{request.method} is not for this address; use {headers['Allow']}"
-        return error_response(request, MethodNotAllowed(message), headers)
+        allowed = headers.get("Allow", "")
+        return error_response(
+            request, MethodNotAllowed(f"{request.method} is not for this address; use {allowed}"), headers
+        )
     if status == 404:
         return error_response(request, NotFound(f"There is nothing at {request.url.path[:100]}"))
     return error_response(request, BadRequest("The request cannot be read"), headers)
-
-
-def _allowed(request: Request, said: str) -> str:
-    """Every method of the address: the router names those of the first route it finds.  RFC 9110 §10.2.1."""
-    path = request.scope["path"].removeprefix(request.scope.get("app_root_path", request.scope.get("root_path", "")))
-    methods = {word.strip() for word in said.split(",") if word.strip()}
-    for route in request.app.routes:
-        if isinstance(route, Route) and ":path}" not in route.path and route.path_regex.match(path):
-            methods |= route.methods or set()
-    return ", ".join(sorted(methods))
 
 
 async def told_internal_error(request: Request, error: Exception) -> Response:

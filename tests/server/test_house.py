@@ -12,17 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from fanin.app import create_app
 from fanin.catalog.endpoints import ENDPOINTS
 from fanin.catalog.limits import MAX_BODY_BYTES
 from fanin.schema.engine import Engine
-from fanin.server.house import told_http_error
 from fanin.tests.facts import client_of, engine_over, visit, write
 from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult
 
@@ -57,23 +53,6 @@ def test_a_callers_id_is_kept_when_it_is_a_plain_word(warehouse_file: Path, sent
     headers = send(warehouse_file, "GET", "/livez", headers={"X-Request-ID": sent}).headers
 
     assert (headers["x-request-id"] == sent) is kept
-
-
-def test_allow_names_the_methods_of_every_route_at_the_address() -> None:
-    async def nothing(request: Request) -> Response:
-        return Response()
-
-    routes = [Route("/twice", nothing, methods=["GET"]), Route("/twice", nothing, methods=["POST"])]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: told_http_error})
-
-    async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fanin.test") as client:
-            return await client.delete("/twice")
-
-    response = asyncio.run(ask())
-
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
-    assert response.json()["error"]["message"] == "DELETE is not for this address; use GET, HEAD, POST"
 
 
 def test_errors_of_the_router_come_in_the_envelope(warehouse_file: Path) -> None:
