@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from .catalog.segments import read_segments
 from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.engine import Engine
@@ -18,7 +20,7 @@ from .server.graphiql import graphiql_routes
 from .server.graphql_view import graphql_routes
 from .server.health import health_routes
 from .server.house import RequestIds, told_http_error, told_internal_error
-from .server.settings import WAREHOUSE, ServerSettings, read_settings
+from .server.settings import SEGMENTS, WAREHOUSE, ServerSettings, read_settings
 from .warehouse.addresses import DEFAULT_ADDRESS, open_warehouse
 
 
@@ -51,4 +53,15 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
 def create_app_from_environment() -> Starlette:
     """The gateway over the warehouse that the environment names; every worker process makes its own."""
-    return create_app(Engine(open_warehouse(os.environ.get(WAREHOUSE, DEFAULT_ADDRESS))), read_settings())
+    segments = os.environ.get(SEGMENTS)
+    engine = open_engine(os.environ.get(WAREHOUSE, DEFAULT_ADDRESS), Path(segments) if segments else None)
+    return create_app(engine, read_settings())
+
+
+def open_engine(warehouse: str, segments: Path | None = None) -> Engine:
+    """The engine over the warehouse at an address, with the saved segments of a file.
+
+    Raises ``BadRequest`` for an address or a file that cannot be used.
+    """
+    saved = read_segments(segments) if segments else ()
+    return Engine(open_warehouse(warehouse), segments=saved)

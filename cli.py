@@ -28,10 +28,10 @@ from rich.table import Table
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from .app import create_app, create_app_from_environment
+from .app import create_app, create_app_from_environment, open_engine
 from .batch_display import PlainLines, display_for
 from .catalog.errors import BadRequest
-from .console import WarehouseOption, messages, print_json, print_line, refusals_told
+from .console import SegmentsOption, WarehouseOption, messages, print_json, print_line, refusals_told
 from .ingest.demo import load_demo
 from .ingest.importing import import_log
 from .ingest.site_rules import SiteRules, own_hosts, read_site_rules
@@ -44,7 +44,7 @@ from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
-from .server.settings import HOST, INSECURE, KEYS, RATE_LIMIT, WAREHOUSE, ServerSettings, read_settings
+from .server.settings import HOST, INSECURE, KEYS, RATE_LIMIT, SEGMENTS, WAREHOUSE, ServerSettings, read_settings
 from .warehouse.addresses import DEFAULT_ADDRESS, file_of, open_warehouse
 
 cli = typer.Typer(
@@ -84,24 +84,25 @@ def serve(
         int | None,
         typer.Option(envvar=RATE_LIMIT, min=1, help="Requests per minute and address of callers without a key."),
     ] = None,
+    segments: SegmentsOption = None,
 ) -> None:
     """Serve GraphQL, the batch API and GraphiQL."""
-    told = _environment(warehouse, host, insecure, keys, rate_limit)
+    told = _environment(warehouse, host, insecure, keys, rate_limit, segments)
     settings = read_settings({**os.environ, **told})
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
-    store = open_warehouse(warehouse)
+    engine = open_engine(warehouse, segments)
     listening = _listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    accounts = ", ".join(store.snapshot().accounts) or "none yet"
+    accounts = ", ".join(engine.warehouse.snapshot().accounts) or "none yet"
     messages.print(f"fanin serves [bold]{escape(accounts)}[/bold] on {address}", soft_wrap=True)
     messages.print(
         f"  GraphiQL {address}/graphql   batch {address}/api/v1/batch   {_doors(credentials)}", soft_wrap=True
     )
     if workers == 1:
-        _serve_alone(Engine(store), settings, listening)
+        _serve_alone(engine, settings, listening)
     else:
-        store.close()
+        engine.warehouse.close()
         counts = settings.open_limit is not None or not credentials.is_open
         if counts and not settings.rate_limit_store:
             messages.print("  each worker counts for itself; FANIN_RATE_LIMIT_STORE lets them count together")
@@ -109,7 +110,7 @@ def serve(
 
 
 def _environment(
-    warehouse: str, host: str, insecure: bool, keys: Path | None, rate_limit: int | None
+    warehouse: str, host: str, insecure: bool, keys: Path | None, rate_limit: int | None, segments: Path | None
 ) -> dict[str, str]:
     """The options as the variables that worker processes read."""
     told = {WAREHOUSE: warehouse, HOST: host, INSECURE: "1" if insecure else ""}
@@ -117,6 +118,8 @@ def _environment(
         told[KEYS] = str(keys)
     if rate_limit is not None:
         told[RATE_LIMIT] = str(rate_limit)
+    if segments is not None:
+        told[SEGMENTS] = str(segments)
     return told
 
 
@@ -339,6 +342,7 @@ def batch(
     stream: Annotated[
         bool, typer.Option("--stream", envvar="FANIN_STREAM", help="Print each result as a line when it is ready.")
     ] = False,
+    segments: SegmentsOption = None,
 ) -> None:
     """Run a batch request without a server."""
     plan = _read(request)
@@ -347,8 +351,8 @@ def batch(
             messages.print(f"[red]{escape(problem.field)}[/red]: {escape(problem.message)}", soft_wrap=True)
         raise typer.Exit(2)
     if plan.options.dry_run:
-        _tell_validation(_with_engine(warehouse, lambda engine: validate_batch(plan, engine)))
-    status = _with_engine(warehouse, lambda engine: _run_batch(plan, engine, stream=stream))
+        _tell_validation(_with_engine(warehouse, segments, lambda engine: validate_batch(plan, engine)))
+    status = _with_engine(warehouse, segments, lambda engine: _run_batch(plan, engine, stream=stream))
     raise typer.Exit(0 if status == "completed" else 1)
 
 
@@ -383,10 +387,11 @@ def validate(
     explain: Annotated[
         bool, typer.Option("--explain", envvar="FANIN_EXPLAIN", help="Add windows, scans and advice.")
     ] = False,
+    segments: SegmentsOption = None,
 ) -> None:
     """Check a batch request and print its order, without touching data."""
     subject = _read(request)
-    _tell_validation(_with_engine(warehouse, lambda engine: validate_batch(subject, engine, explain=explain)))
+    _tell_validation(_with_engine(warehouse, segments, lambda engine: validate_batch(subject, engine, explain=explain)))
 
 
 def _tell_validation(answer: dict[str, Any]) -> NoReturn:
@@ -405,13 +410,13 @@ def _read(request: str) -> Any:
         return refusal
 
 
-def _with_engine(warehouse: str, work: Callable[[Engine], Any]) -> Any:
-    store = open_warehouse(warehouse)
+def _with_engine(warehouse: str, segments: Path | None, work: Callable[[Engine], Any]) -> Any:
+    engine = open_engine(warehouse, segments)
     try:
 
         async def run() -> Any:
-            return await work(Engine(store))
+            return await work(engine)
 
         return asyncio.run(run())
     finally:
-        store.close()
+        engine.warehouse.close()

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, ParamSpec
 
 import orjson
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from .catalog.errors import StatsError
-from .server.settings import WAREHOUSE
+from .server.settings import SEGMENTS, WAREHOUSE
 
 messages = Console(stderr=True, highlight=False, emoji=False)
 
@@ -30,6 +31,10 @@ WarehouseOption = Annotated[
         envvar=WAREHOUSE,
         help="duckdb:///file, relative to this folder; duckdb:////file from the root.",
     ),
+]
+
+SegmentsOption = Annotated[
+    Path | None, typer.Option("--segments", envvar=SEGMENTS, help="TOML file of saved segments.")
 ]
 
 

@@ -96,6 +96,7 @@ class Endpoint:
     counts: str = ""  # of the GROUPED shape: the finer dimension whose values are counted
     max_days: int = MAX_DAYS
     rows_like: str = ""  # the report whose rows its own are like
+    untold_by_landing_page: tuple[str, ...] = ()  # metrics that REST leaves out beside ``landing_page``.  Contract §1.3
     method: str = "GET"  # a POST takes a body of its own and has no place in a batch
     own_path: str = ""
     aliases: tuple[str, ...] = ()
@@ -143,7 +144,8 @@ def _top(name: str, noun: str, dimension: str, like: str, **columns: Any) -> End
     )
 
 
-GOAL_SPLITS = ("country", "device_type", "landing_page")
+# How a single goal is split beside its sources, and the dimension of each split.  Contract §1.13.
+GOAL_SPLITS = {"by_country": "country", "by_device": "device_type", "by_landing_page": "landing_page"}
 
 # What ``POST /stats/query`` may group by, and the dimension behind each word; and what it may sum.  Contract §1.17.
 FREE_DIMENSIONS = {
@@ -308,7 +310,7 @@ ENDPOINTS: dict[str, Endpoint] = {
             money_as_text=True,
         ),
         _traffic("channels", "Channel", "channel", "Channel groups", "Traffic per channel group."),
-        _top("top_sources", "Source", "utm_source", "sources"),
+        _top("top_sources", "Source", "utm_source", "sources", untold_by_landing_page=("page_views",)),
         _top("top_campaigns", "Campaign", "utm_campaign", "campaigns"),
         _top("top_terms", "Term", "utm_term", "terms"),
         _top("top_contents", "Content", "utm_content", "contents"),
@@ -337,7 +339,6 @@ ENDPOINTS: dict[str, Endpoint] = {
             "landing_pages",
             metrics=LANDING,
             rows_like="",
-            money_as_text=True,
         ),
         Endpoint(
             "content_groups",

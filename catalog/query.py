@@ -25,7 +25,7 @@ from .endpoints import (
 )
 from .errors import BadRequest, InvalidQuery, NotFound, Problem, suggestion
 from .filters import Filter, check_number
-from .metrics import METRICS, sums_needed
+from .metrics import METRICS, ROW_COUNT, sums_needed
 from .periods import DEFAULT_PERIOD, Compare, Window, comparison_window, custom_window, parse_period
 from .segments import Segment
 
@@ -362,7 +362,7 @@ def groupings(query: StatsQuery) -> dict[str, Grouping]:
         case Shape.NAMES:
             return {"rows": Grouping(table, ("goal_kind", "goal"))}
         case Shape.GOAL:
-            splits = {"by_source": UTM, **{f"by_{name}": (name,) for name in GOAL_SPLITS}}
+            splits = {"by_source": UTM, **{name: (dimension,) for name, dimension in GOAL_SPLITS.items()}}
             return {name: Grouping(table, ("goal_kind", "goal", *split)) for name, split in splits.items()}
         case Shape.FREE:
             return {"rows": Grouping(table, _free_grouping(query.free))}
@@ -377,6 +377,6 @@ def _free_grouping(free: FreeColumns | None) -> tuple[str, ...]:
 
 def summed_metrics(query: StatsQuery, table: Table) -> tuple[str, ...]:
     """The additive metrics of one table that answering ``query`` takes."""
-    own = sums_needed(query.free.metrics if query.free else query.endpoint.metrics)
+    own = sums_needed((*query.free.metrics, ROW_COUNT[table]) if query.free else query.endpoint.metrics)
     goals = ("count", "revenue") if table is Table.GOALS else ()
     return tuple(name for name in dict.fromkeys((*own, *goals)) if table in METRICS[name].aggregates)

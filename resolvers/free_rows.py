@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..catalog.endpoints import FREE_DIMENSIONS
-from ..catalog.metrics import METRICS, value_of
+from ..catalog.metrics import METRICS, ROW_COUNT, value_of
 from ..catalog.periods import Window
 from ..catalog.query import FreeColumns, SortOrder, StatsQuery
 from ..warehouse.grouping import regroup
 from ..warehouse.store import Column, Groups, Keys
-from .figures import Answer, as_rows, figure_column
+from .figures import Answer, as_rows, figure_column, figures, summed
 
 
 def free_rows(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
@@ -49,7 +49,10 @@ def _keys(word: str, keys: Keys) -> Keys:
 
 def _window_rows(query: StatsQuery, free: FreeColumns, groups: Groups, window: Window) -> tuple[list[Answer], int]:
     sums = groups.sums[window]
-    present = np.flatnonzero(np.any([column > 0 for column in sums.values()], axis=0))
+    if not free.dimensions:
+        whole = [figures(summed(sums), told_metrics(free.metrics))]  # even when there was nothing
+        return whole[free.offset :], 1
+    present = np.flatnonzero(sums[ROW_COUNT[query.endpoint.table]] > 0)
     chosen = _sorted(free, groups, sums, present)[free.offset : free.offset + query.page_size]
     columns: dict[str, list[Any]] = {word: _spelled(word, groups.keys[word], chosen) for word in free.dimensions}
     cut = {name: column[chosen] for name, column in sums.items()}

@@ -14,10 +14,11 @@ from ..catalog.errors import BadRequest, InvalidQuery, Problem, suggestion
 from ..catalog.filters import FILTER_FIELDS, MAX_FILTERS, Filter, make_filter
 from ..catalog.query import SortOrder, free_columns
 from ..schema.context import RequestContext
-from .json_text import Path, excerpt, parse_json
+from .json_text import excerpt, parse_json
 from .params import MOST_PARAMETERS, RestQuery, read_query
 
 DEFAULT_FUNNEL_NAME = "Custom Funnel"
+MOST_REPEATED_KEYS = 20  # that one refusal tells
 MOST_WORDS = 100  # of one list; each unknown one is told with what it was perhaps meant to be
 
 # What each granularity groups by beside the dimensions asked for.
@@ -27,20 +28,22 @@ GRANULARITIES: dict[str, tuple[str, ...]] = {"total": (), "daily": ("date",), "h
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object of a body.
 
-    Raises ``BadRequest`` for what is no JSON, ``InvalidQuery`` for another value, too many members or one written twice.
+    Raises ``BadRequest`` for what is no JSON, ``InvalidQuery`` for another value, for too many members and for a
+    key that is written twice.
     """
     parsed = parse_json(body)
     if not isinstance(parsed.value, dict):
-        raise InvalidQuery.of(Problem("", "The body must be a JSON object", "object_type"))
+        message = f"The body must be a JSON object, not {excerpt(parsed.value)}"
+        raise InvalidQuery.of(Problem("body", message, "object_type"))
     if len(parsed.value) > MOST_PARAMETERS:
-        raise InvalidQuery.of(Problem("", f"The body takes at most {MOST_PARAMETERS} members", "too_many"))
-    if parsed.repeated_keys:
-        raise InvalidQuery.of(*(_written_twice(path) for path in parsed.repeated_keys[:MOST_PARAMETERS]))
+        raise InvalidQuery.of(Problem("body", f"The body takes at most {MOST_PARAMETERS} members", "too_many"))
+    twice = [
+        Problem(".".join(("body", *path)), f"The key '{path[-1][:40]}' is written twice in one object", "duplicate_key")
+        for path in parsed.repeated_keys[:MOST_REPEATED_KEYS]
+    ]
+    if twice:
+        raise InvalidQuery.of(*twice)
     return parsed.value
-
-
-def _written_twice(path: Path) -> Problem:
-    return Problem(".".join(path), f"The key {excerpt(path[-1])} is written twice in the same object", "duplicate_key")
 
 
 def read_funnel(body: Mapping[str, Any], context: RequestContext) -> tuple[RestQuery, str]:

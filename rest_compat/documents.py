@@ -222,7 +222,7 @@ def _grouped(endpoint: Endpoint) -> str:
 
 
 def _goal(endpoint: Endpoint) -> str:
-    splits = {"by_source": UTM, **{f"by_{name}": (name,) for name in GOAL_SPLITS}}
+    splits = {"by_source": UTM, **{name: (dimension,) for name, dimension in GOAL_SPLITS.items()}}
     parts = [f"{name}: {camel_case(name)} {{ {_fields(split)} count percentage }}" for name, split in splits.items()]
     return f"{_fields(('conversion_type',))} totals {{ count }} {' '.join(parts)}"
 

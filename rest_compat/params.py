@@ -7,7 +7,7 @@ hold, and arrays are repeated keys (rule 1.6).  All problems of a query are foun
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -74,6 +74,16 @@ def path_params(path: str) -> dict[str, str]:
     pattern = _TEMPLATES.get(_template_of(trimmed) or "")
     found = pattern.fullmatch(trimmed) if pattern else None
     return found.groupdict() if found else {}
+
+
+def with_path_values(params: Mapping[str, Any], values: Mapping[str, str], given: Iterable[str]) -> Mapping[str, Any]:
+    """All parameters, those in the path included.  Raises ``InvalidQuery`` for one that was ``given`` outside it too."""
+    twice = [
+        _refusal(name, f"{name} stands in the path already", "extra_forbidden") for name in values if name in given
+    ]
+    if twice:
+        raise twice[0]
+    return {**params, **values}
 
 
 # Paths with a place for a value, as patterns.  A value is one plain segment: no slash, however written.
@@ -165,7 +175,7 @@ def _joint_problems(reading: Reading, endpoint: Endpoint, context: RequestContex
     try:
         ask(scope, endpoint.name, **reading.report)
     except InvalidQuery as fault:
-        problems += fault.detail
+        problems += (problem for problem in fault.detail if problem.field not in wrong)
     return problems
 
 

@@ -15,6 +15,9 @@ from ..catalog.periods import PERIODS
 from ..schema.naming import camel_case
 from .params import PARAMETERS, parameters_of
 
+# Those with a query string; a POST takes a body of its own.
+_READ = [endpoint for endpoint in ENDPOINTS.values() if endpoint.method == "GET"]
+
 
 def reference() -> str:
     """Markdown, a section per table."""
@@ -38,7 +41,7 @@ def reference() -> str:
             "Dimensions",
             _table(
                 ("Dimension", "Meaning"),
-                ((f"`{name}`", DIMENSIONS[name].meaning) for name in (*FILTER_FIELDS, "landing_page")),
+                ((f"`{name}`", DIMENSIONS[name].meaning) for name in FILTER_FIELDS),
             ),
         ),
         ("Periods", _table(("Period", "Window"), ((f"`{p.name}`", p.meaning) for p in PERIODS.values()))),
@@ -63,7 +66,8 @@ def reference() -> str:
 
 def _report(endpoint: Endpoint) -> tuple[str, ...]:
     size = endpoint.page_size
-    paths = ", ".join(f"`{path}`" for path in (endpoint.path, *endpoint.aliases))
+    method = "" if endpoint.method == "GET" else f"{endpoint.method} "
+    paths = ", ".join(f"`{method}{path}`" for path in (endpoint.path, *endpoint.aliases))
     return (
         f"`{camel_case(endpoint.name)}`",
         paths,
@@ -74,13 +78,13 @@ def _report(endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _parameter(name: str) -> tuple[str, ...]:
-    takers = [endpoint for endpoint in ENDPOINTS.values() if name in parameters_of(endpoint)]
-    said = "all" if len(takers) == len(ENDPOINTS) else _shorter_list(takers)
+    takers = [endpoint for endpoint in _READ if name in parameters_of(endpoint)]
+    said = "all" if len(takers) == len(_READ) else _shorter_list(takers)
     return f"`{name}`", PARAMETERS[name].meaning + (", repeatable" if PARAMETERS[name].repeatable else ""), said
 
 
 def _shorter_list(takers: list[Endpoint]) -> str:
-    others = [endpoint.name for endpoint in ENDPOINTS.values() if endpoint not in takers]
+    others = [endpoint.name for endpoint in _READ if endpoint not in takers]
     if len(others) < len(takers):
         return f"all but {', '.join(others)}"
     return ", ".join(endpoint.name for endpoint in takers)

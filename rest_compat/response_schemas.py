@@ -216,7 +216,7 @@ def _splits(endpoint: Endpoint) -> dict[str, tuple[str, ...]]:
     """The splits of a goal, and the dimensions of each."""
     by_source: dict[str, tuple[str, ...]] = {"by_source": UTM}
     if endpoint.shape is Shape.GOAL:
-        return by_source | {f"by_{name}": (name,) for name in GOAL_SPLITS}
+        return by_source | {name: (dimension,) for name, dimension in GOAL_SPLITS.items()}
     return by_source if endpoint.goal_kind == 0 else by_source | {"by_country": ("country",)}
 
 
@@ -238,7 +238,8 @@ def _funnel_row(endpoint: Endpoint) -> Row:
 
 def _top_row(endpoint: Endpoint) -> Row:
     columns = _dimensions(endpoint.dimensions) | _labels(endpoint.labels)
-    return columns | _metrics(endpoint.metrics, as_text=endpoint.money_as_text), frozenset()
+    untold = frozenset(endpoint.untold_by_landing_page)
+    return columns | _metrics(endpoint.metrics, as_text=endpoint.money_as_text), untold
 
 
 def _event_row(endpoint: Endpoint) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH, Endpoint
+from ..catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH, Endpoint, Shape
 from ..catalog.errors import InvalidQuery, NotFound, StatsError, suggestion
 from ..schema.engine import Engine
 from .batch import BatchRun, run_batch, validate_batch
 from .bodies import read_free_query, read_funnel, read_object
 from .execution import execute
-from .params import read_query, truth
+from .params import read_query, truth, with_path_values
 from .plan import PlanRefused, read_plan
 from .responses import (
     ClientGone,
@@ -45,11 +45,30 @@ def rest_routes(engine: Engine) -> list[Route]:
         Route(f"{PREFIX}/batch", _told_errors(_batch(engine)), methods=["POST"]),
         Route(f"{PREFIX}/batch/validate", _told_errors(_validate(engine)), methods=["POST"]),
         *(
-            Route(f"{PREFIX}{path}", _told_errors(_report(engine, endpoint)), methods=["GET"])
-            for path, endpoint in sorted(ENDPOINTS_BY_PATH.items(), key=lambda row: "{" in row[0])  # plain paths first
+            Route(f"{PREFIX}{path}", _told_errors(_by_method(handlers)), methods=list(handlers))
+            for path, handlers in sorted(
+                _report_handlers(engine).items(), key=lambda row: "{" in row[0]
+            )  # plain ones first
         ),
         Route(f"{PREFIX}/stats/{{path:path}}", _told_errors(_unknown_report), methods=["GET"]),
     ]
+
+
+def _report_handlers(engine: Engine) -> dict[str, dict[str, Handler]]:
+    """By path and method: ``/stats/funnel`` is one report to a GET and another to a POST, and its 405 allows both."""
+    handlers: dict[str, dict[str, Handler]] = {}
+    for endpoint in ENDPOINTS.values():
+        answer = _POSTED.get(endpoint.shape, _report)(engine, endpoint)
+        for path in (endpoint.path, *endpoint.aliases):
+            handlers.setdefault(path, {})[endpoint.method] = answer
+    return handlers
+
+
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    async def answer(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
 
 
 def _told_errors(handler: Handler) -> Handler:
@@ -67,27 +86,30 @@ def _told_errors(handler: Handler) -> Handler:
     return told
 
 
-def _funnel_steps(engine: Engine) -> Handler:
+def _funnel_steps(engine: Engine, endpoint: Endpoint) -> Handler:
     async def funnel(request: Request) -> Response:
         body = read_object(await read_body(request))
         async with engine.request() as context:
             with _told_under("body"):
                 query, name = read_funnel(body, context)
             data = {"name": name} | await execute(query, context)
-            return JSONResponse(envelope(query.endpoint, data, timestamp(context.now)))
+            return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
 
     return funnel
 
 
-def _free_query(engine: Engine) -> Handler:
+def _free_query(engine: Engine, endpoint: Endpoint) -> Handler:
     async def free(request: Request) -> Response:
         body = read_object(await read_body(request))
         async with engine.request() as context:
             with _told_under("body"):
                 query = read_free_query(body, context)
-            return JSONResponse(await execute(query, context))
+            return JSONResponse(envelope(endpoint, await execute(query, context), timestamp(context.now)))
 
     return free
+
+
+_POSTED: dict[Shape, Callable[[Engine, Endpoint], Handler]] = {Shape.STEPS: _funnel_steps, Shape.FREE: _free_query}
 
 
 @contextmanager
@@ -102,19 +124,18 @@ def _told_under(prefix: str) -> Iterator[None]:
 def _report(engine: Engine, endpoint: Endpoint) -> Handler:
     async def report(request: Request) -> Response:
         async with engine.request() as context:
-            try:
-                query = read_query(endpoint, _repeated(request), context)
-            except InvalidQuery as error:
-                raise InvalidQuery.of(*(problem.under("query") for problem in error.detail)) from None
+            with _told_under("query"):
+                query = read_query(endpoint, _params(request), context)
             data = await execute(query, context)
             return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
 
     return report
 
 
-def _repeated(request: Request) -> dict[str, list[str]]:
+def _params(request: Request) -> Mapping[str, Any]:
     """The query string, repeated keys as lists, and what stands in the path."""
-    return {name: request.query_params.getlist(name) for name in request.query_params} | request.path_params
+    repeated = {name: request.query_params.getlist(name) for name in request.query_params}
+    return with_path_values(repeated, request.path_params, given=repeated)
 
 
 async def _unknown_report(request: Request) -> Response:

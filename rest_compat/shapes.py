@@ -105,7 +105,9 @@ def _funnel_row(row: Json) -> Json:
 def _top(query: RestQuery, report: Json) -> Json:
     if not query.endpoint.money_as_text:
         _money_to_numbers(report["rows"])
-    return {"data": report["rows"]}
+    by_landing_page = any(condition.field == "landing_page" for condition in query.filters)
+    untold = query.endpoint.untold_by_landing_page if by_landing_page else ()
+    return {"data": [{name: row[name] for name in row if name not in untold} for row in report["rows"]]}
 
 
 def _goal(query: RestQuery, report: Json) -> Json:

@@ -11,7 +11,7 @@ from ..catalog.errors import BadRequest, InvalidQuery, NotFound, StatsError
 from ..schema.context import RequestContext
 from .answer_shape import shape_asked_for, widest_shape
 from .bound_values import BindingFailed, binding_fault, bound_params
-from .params import RestQuery, endpoint_at, path_params, read_literals, read_query
+from .params import RestQuery, endpoint_at, path_params, read_literals, read_query, with_path_values
 from .plan import Plan, PlannedQuery
 from .schedule import Outcome
 
@@ -73,8 +73,8 @@ def _told_in_plan(query: PlannedQuery, error: StatsError) -> StatsError:
 
 
 def _params(query: PlannedQuery, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What stands in the path is a parameter like the others."""
-    return {**params, **path_params(query.endpoint)}
+    """What stands in the path is a parameter like the others.  Raises ``InvalidQuery`` when it is given again."""
+    return with_path_values(params, path_params(query.endpoint), given=query.params)
 
 
 def _understand_bound(

@@ -372,7 +372,10 @@ def _goal_type(endpoint: Endpoint, row: Any) -> Any:
             ("conversion_type", str, "The goal's name."),
             ("totals", total, "Its sums."),
             ("by_source", list[GoalSource], "Its count by source, most frequent first."),
-            *((f"by_{name}", list[_share_type(name)], f"Its count by {name}.") for name in GOAL_SPLITS),
+            *(
+                (name, list[_share_type(dimension)], f"Its count by {dimension}.")
+                for name, dimension in GOAL_SPLITS.items()
+            ),
         ],
         endpoint.meaning,
     )

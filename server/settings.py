@@ -18,6 +18,7 @@ from ..warehouse.addresses import DEFAULT_ADDRESS
 from .keys import keys_file_of
 
 WAREHOUSE = "FANIN_WAREHOUSE"
+SEGMENTS = "FANIN_SEGMENTS"
 HOST = "FANIN_HOST"
 INSECURE = "FANIN_INSECURE"
 KEYS = "FANIN_KEYS"
@@ -29,6 +30,7 @@ RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
 CORS_ORIGINS = "FANIN_CORS_ORIGINS"
 
 SETTINGS: dict[str, str] = {
+    SEGMENTS: "a TOML file of saved segments",
     KEYS: "the file of API keys; beside the warehouse unless said",
     JWT_SECRET: "the secret that access tokens are signed with (HS256), 32 bytes or more",
     JWT_PUBLIC_KEY: "a file with the public key that access tokens are signed for (RS256), in PEM",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+import httpx
 import pytest
 import typer
 
+from fanin.app import create_app_from_environment
 from fanin.cli import cli
 from fanin.tests.facts import visit, write
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
@@ -225,6 +228,55 @@ def test_a_server_is_stopped_from_the_keyboard_without_a_word(tmp_path: Path) ->
         _, said = server.communicate(timeout=60)
 
     assert (server.returncode, said) == (0, "")
+
+
+SEGMENTS = """
+[[segments]]
+slug = "spain"
+conditions = [{field = "country", op = "eq", value = "ES"}]
+"""
+
+
+@pytest.mark.parametrize("command", ["batch", "validate"])
+def test_saved_segments_are_read_from_their_file(tmp_path: Path, command: str) -> None:
+    write(tmp_path / "w.duckdb", "acme", [visit(country="ES"), visit(country="US")])
+    (tmp_path / "segments.toml").write_text(SEGMENTS)
+    params = {"account_id": "acme", "start_date": "2026-03-10", "end_date": "2026-03-10", "segment": "spain"}
+    asked = {"queries": [{"id": "q", "endpoint": "/stats/countries", "params": params}]}
+    (tmp_path / "b.json").write_text(json.dumps(asked))
+    arguments = (command, "b.json", "--warehouse", "duckdb:///w.duckdb")
+
+    told = fanin(tmp_path, *arguments, "--segments", "segments.toml")
+    by_environment = fanin(tmp_path, *arguments, environment={"FANIN_SEGMENTS": "segments.toml"})
+    without_them = fanin(tmp_path, *arguments)
+    nowhere = fanin(tmp_path, *arguments, "--segments", "nowhere.toml")
+
+    assert (told.returncode, by_environment.returncode) == (0, 0)
+    if command == "batch":
+        rows = json.loads(told.stdout)["results"]["q"]["data"]["data"]
+        assert [(row["country"], row["entrances"]) for row in rows] == [("ES", 1)]
+    assert "Unknown segment: spain" in without_them.stdout
+    assert without_them.returncode == (1 if command == "batch" else 2)
+    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
+
+
+def test_a_server_started_from_the_environment_knows_the_saved_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "w.duckdb", "acme", [visit(country="ES"), visit(country="US")])
+    (tmp_path / "segments.toml").write_text(SEGMENTS)
+    monkeypatch.setenv("FANIN_WAREHOUSE", f"duckdb:///{tmp_path}/w.duckdb")
+    monkeypatch.setenv("FANIN_SEGMENTS", str(tmp_path / "segments.toml"))
+    monkeypatch.setenv("FANIN_HOST", "127.0.0.1")
+    days = "start_date=2026-03-10&end_date=2026-03-10"
+
+    async def ask() -> Any:
+        transport = httpx.ASGITransport(create_app_from_environment())
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return (await client.get(f"/api/v1/stats/countries?account_id=acme&segment=spain&{days}")).json()
+
+    rows = asyncio.run(ask())["data"]
+    assert [(row["country"], row["entrances"]) for row in rows] == [("ES", 1)]
 
 
 def test_what_comes_from_the_environment_is_what_the_option_would_say(tmp_path: Path, log: Path) -> None:

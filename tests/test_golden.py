@@ -11,21 +11,26 @@ import pytest
 from fanin.catalog.endpoints import ENDPOINTS
 from fanin.catalog.filters import make_filter
 from fanin.catalog.periods import Compare, Window, comparison_window
-from fanin.catalog.query import Scope, ask
-from fanin.resolvers.planner import fuse, shared_keys
-from fanin.warehouse.statements import build_rows_statement, build_statement
+from fanin.catalog.query import Scope
+from fanin.resolvers.planner import fuse, listings, shared_keys
+from fanin.tests.questions import ask_needed
+from fanin.warehouse.statements import build_listing, build_rows_statement, build_statement
 
 GOLDEN = Path(__file__).parent / "golden"
 MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
 
 
 def statements(report: str) -> str:
-    """Every statement of a filtered question and its comparison: as the engine groups, and as rows are fetched."""
+    """Every statement of a filtered question and its comparison: as the engine groups, and as rows are fetched.
+
+    Of a report made of rows as they are, the statements that list them.
+    """
     spain = make_filter("country", "eq", ["ES"])
     scope = Scope("acme", MARCH, comparison_window(MARCH, Compare.PREVIOUS), (spain,))
-    query = ask(scope, report)
+    query = ask_needed(scope, report)
     scans = [fuse(key, [query]) for key in shared_keys(query)]
     texts = [build(scan, 1).text for scan in scans for build in (build_statement, build_rows_statement)]
+    texts += [build_listing(listing, 1).text for listing in listings(query).values()]
     return ";\n\n".join(texts) + ";\n"
 
 

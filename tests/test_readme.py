@@ -16,6 +16,7 @@ from fanin.catalog.endpoints import ENDPOINTS
 from fanin.catalog.errors import ERRORS
 from fanin.cli import cli
 from fanin.rest_compat.reference import reference
+from fanin.schema.naming import camel_case
 from fanin.tests.facts import client_of, engine_over
 
 ROOT = Path(__file__).parent.parent
@@ -98,7 +99,7 @@ def test_the_reference_is_made_from_the_tables() -> None:
     assert README.read_text(encoding="utf-8") == made
 
 
-@pytest.mark.parametrize("word", [*ENDPOINTS, *ERRORS])
+@pytest.mark.parametrize("word", [*(f"`{camel_case(name)}`" for name in ENDPOINTS), *ERRORS])
 def test_every_report_and_error_is_in_the_readme(word: str) -> None:
     assert word in README.read_text(encoding="utf-8")
 

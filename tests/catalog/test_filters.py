@@ -25,7 +25,7 @@ UNHURRIED = settings(deadline=None)  # a slow machine is no failure
 
 FIELDS_TEXT = (
     "utm_source, utm_medium, utm_campaign, utm_term, utm_content, country, device_type, browser, os, path, referrer, "
-    "channel, content_grouping"
+    "channel, content_grouping, landing_page"
 )
 OPERATORS_TEXT = "eq, ne, contains, not_contains, regex, not_regex, in, not_in"
 
@@ -73,7 +73,7 @@ def test_the_operators_are_the_documented_eight():
     ]
 
 
-def test_the_fields_are_the_documented_eleven_and_two_of_the_parameter_matrix():
+def test_the_fields_are_the_documented_eleven_and_three_of_other_parameters():
     assert ", ".join(FILTER_FIELDS) == FIELDS_TEXT
     assert set(FILTER_FIELDS) <= set(DIMENSIONS)
 

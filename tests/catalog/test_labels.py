@@ -75,7 +75,7 @@ def test_no_referrer_is_too_strange_to_be_looked_at(referrer):
     assert isinstance(referrer_domain(f"http://{referrer}"), str)
 
 
-def test_every_label_is_told_from_a_dimension_and_shown_by_one_report():
+def test_every_label_is_told_from_a_dimension_and_shown_where_that_is():
     assert {name: label.dimension for name, label in LABELS.items()} == {
         "country_name": "country",
         "referrer_domain": "referrer",
@@ -84,4 +84,5 @@ def test_every_label_is_told_from_a_dimension_and_shown_by_one_report():
     assert {name: list(endpoint.labels) for name, endpoint in ENDPOINTS.items() if endpoint.labels} == {
         "referrers": ["referrer_domain"],
         "countries": ["country_name"],
+        "top_referrers": ["referrer_domain"],
     }

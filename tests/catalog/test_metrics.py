@@ -166,10 +166,11 @@ def test_what_has_to_be_summed_cannot_be_told_without_its_sum(name):
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_a_metric_is_either_summed_or_derived(name):
+def test_a_metric_is_either_summed_or_derived_and_different_pages_are_counted_from_finer_groups(name):
     metric = METRICS[name]
 
-    assert metric.additive == bool(metric.aggregates) == (not metric.needs)
+    assert metric.additive == (not metric.needs)
+    assert metric.additive == (bool(metric.aggregates) or name == "unique_pages")
     assert metric.name == name
     assert set(metric.needs) <= set(METRICS) | {"part", "whole"}
 
@@ -186,6 +187,7 @@ def test_units_are_the_documented_types():
             "microconversions",
             "conversions",
             "count",
+            "unique_pages",
         ],
         Unit.MONEY: ["revenue", "average_order_value", "avg_value"],
         Unit.PERCENT: ["bounce_rate", "conversion_rate", "percentage"],

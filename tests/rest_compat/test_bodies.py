@@ -181,7 +181,7 @@ def test_a_key_written_twice_is_refused_by_name(engine: Engine, reader: str) -> 
     with pytest.raises(InvalidQuery) as refusal:
         read_object(body)
 
-    assert [(problem.field, problem.type) for problem in refusal.value.detail] == [("account_id", "duplicate_key")]
+    assert [(problem.field, problem.type) for problem in refusal.value.detail] == [("body.account_id", "duplicate_key")]
     assert outcome(engine, reader, body) == "validation_error"
 
 

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fanin.catalog.accounts import Account
-from fanin.catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH, Endpoint
+from fanin.catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH, Endpoint, Shape
 from fanin.catalog.errors import AccountNotFound, BadRequest, InvalidQuery, NotFound, StatsError
 from fanin.catalog.filters import make_filter, parse_filters
 from fanin.catalog.periods import PERIODS, Compare, Window
 from fanin.catalog.query import Granularity, SortOrder, ask, make_scope
-from fanin.rest_compat.params import PARAMETERS, RestQuery, endpoint_at, parameters_of, read_query
+from fanin.rest_compat.params import PARAMETERS, RestQuery, endpoint_at, parameters_of, path_params, read_query
 from fanin.schema.context import RequestContext
+from fanin.tests.questions import READ, ask_needed
 
 UNHURRIED = settings(deadline=None)  # a slow machine is no failure
 
@@ -48,7 +49,9 @@ EVERYWHERE = {
     "device_type",
     "channel_group",
     "content_grouping",
+    "landing_page",
     "path_filter",
+    "segment",
 }
 LIST = "page page_size"
 SORTED_LIST = f"sort_by sort_order {LIST}"
@@ -68,10 +71,17 @@ MATRIX = {
     "/stats/browsers": f"compare {LIST}",
     "/stats/os": f"compare {LIST}",
     "/stats/conversions": f"compare {SORTED_LIST}",
-    "/stats/microconversions": f"compare {SORTED_LIST}",
+    "/stats/microconversions": f"compare conversion_type {SORTED_LIST}",
     "/stats/funnel": "limit",
     "/stats/landing-pages": f"compare include_totals include include_utm {SORTED_LIST}",
     "/stats/channels": TRAFFIC_LIST,
+    **dict.fromkeys((path for path, row in ENDPOINTS_BY_PATH.items() if row.shape is Shape.TOP), "limit"),
+    "/stats/pages/content-groups": f"compare {SORTED_LIST}",
+    "/stats/landing-pages/by-content-group": f"compare {SORTED_LIST}",
+    "/stats/microconversions/{type}": "type",
+    "/stats/microconversions-types": "",
+    "/stats/conversions/raw": f"conversion_type {LIST}",
+    "/stats/microconversions/raw": f"conversion_type {LIST}",
 }
 
 # A value of each parameter that every report taking it accepts.
@@ -97,7 +107,11 @@ ACCEPTABLE: dict[str, Any] = {
     "device_type": "mobile",
     "channel_group": "Paid Search",
     "content_grouping": "Blog",
+    "landing_page": "/shop",
     "path_filter": "/shop",
+    "segment": "mobile",
+    "conversion_type": "lead",
+    "type": "cart",
     "search": "goo",
     "sort_order": "asc",
     "page": 2,
@@ -110,8 +124,8 @@ ACCEPTABLE: dict[str, Any] = {
 }
 NEEDS = {"start_date": "end_date", "end_date": "start_date", "date_from": "date_to", "date_to": "date_from"}
 
-REPORTS = list(ENDPOINTS.values())
-every_report = pytest.mark.parametrize("endpoint", REPORTS, ids=list(ENDPOINTS))
+REPORTS = list(READ.values())
+every_report = pytest.mark.parametrize("endpoint", REPORTS, ids=list(READ))
 
 
 def read(path: str, **params: Any) -> RestQuery:
@@ -141,7 +155,12 @@ def acceptable(endpoint: Endpoint, name: str) -> dict[str, Any]:
     """The fewest parameters that make a question with this one in it."""
     value = endpoint.sort[-1] if name == "sort_by" else ACCEPTABLE[name]
     needed = {NEEDS[name]: ACCEPTABLE[NEEDS[name]]} if name in NEEDS else {}
-    return {"account_id": "acme"} | needed | {name: value}
+    return least(endpoint) | needed | {name: value}
+
+
+def least(endpoint: Endpoint) -> dict[str, Any]:
+    """The parameters that no question to this report can be without."""
+    return {"account_id": "acme"} | ({"type": "form"} if endpoint.shape is Shape.GOAL else {})
 
 
 # --- who takes what -----------------------------------------------------------------------------------------------
@@ -164,12 +183,12 @@ def test_each_parameter_is_taken_or_refused_on_each_report_as_the_table_says(end
     else:
         value = ACCEPTABLE.get(name, "entrances")
         message = f"{endpoint.path} does not take '{name}'"
-        assert problems(endpoint.path, **{name: value}) == [(name, "extra_forbidden", message)]
+        assert problems(endpoint.path, **least(endpoint) | {name: value}) == [(name, "extra_forbidden", message)]
 
 
 @every_report
 def test_every_parameter_makes_another_question_or_another_answer(endpoint):
-    plain = read_query(endpoint, {"account_id": "acme"}, CONTEXT)
+    plain = read_query(endpoint, least(endpoint), CONTEXT)
     silent = [
         name
         for name in parameters_of(endpoint)
@@ -182,11 +201,11 @@ def test_every_parameter_makes_another_question_or_another_answer(endpoint):
 
 @every_report
 def test_the_account_alone_asks_for_the_defaults(endpoint):
-    query = read_query(endpoint, {"account_id": "acme"}, CONTEXT)
+    query = read_query(endpoint, least(endpoint), CONTEXT)
     compare = Compare.PREVIOUS if endpoint.name == "overview" else Compare.NONE
 
     assert query == RestQuery(
-        ask(make_scope(ACCOUNTS["acme"], NOW, compare=compare), endpoint.name), {}, compare, (), False
+        ask_needed(make_scope(ACCOUNTS["acme"], NOW, compare=compare), endpoint.name), {}, compare, (), False
     )
 
 
@@ -213,19 +232,26 @@ def test_a_long_unknown_name_is_cut_short():
     ]
 
 
-@pytest.mark.parametrize("name", ["segment", "conversion_type"])
-def test_documented_parameters_that_are_not_yet_taken_are_refused_rather_than_ignored(name):
-    assert [(field, kind) for field, kind, _ in problems("/stats/microconversions", **{name: "x"})] == [
-        (name, "extra_forbidden")
-    ]
-
-
 # --- paths --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ENDPOINTS_BY_PATH)
 def test_a_path_is_found_with_and_without_one_slash_at_its_end(path):
-    assert endpoint_at(path) is endpoint_at(f"{path}/") is ENDPOINTS_BY_PATH[path]
+    written = path.replace("{type}", "form")
+
+    assert endpoint_at(written) is endpoint_at(f"{written}/") is ENDPOINTS_BY_PATH[path]
+
+
+@pytest.mark.parametrize("goal", ["", "a/b", "..%2F", "a?b", "a#b", "x" * 201])
+def test_a_goal_in_a_path_is_one_plain_segment(goal):
+    with pytest.raises(NotFound):
+        endpoint_at(f"/stats/microconversions/{goal}/")
+
+
+def test_a_goal_in_a_path_is_read_as_it_is_written():
+    assert path_params("/stats/microconversions/Add to cart") == {"type": "Add to cart"}
+    assert path_params("/stats/microconversions/raw") == {}
+    assert endpoint_at("/stats/microconversions/raw") is ENDPOINTS["microconversion_events"]
 
 
 @pytest.mark.parametrize(
@@ -547,8 +573,8 @@ def test_null_and_empty_lists_are_parameters_left_out(endpoint):
     taken = [name for name in parameters_of(endpoint) if name not in ("account_id", "site_id")]
 
     for nothing in (None, [], [None]):
-        params = {"account_id": "acme"} | dict.fromkeys(taken, nothing)
-        assert read_query(endpoint, params, CONTEXT) == read_query(endpoint, {"account_id": "acme"}, CONTEXT)
+        params = dict.fromkeys(taken, nothing) | least(endpoint)
+        assert read_query(endpoint, params, CONTEXT) == read_query(endpoint, least(endpoint), CONTEXT)
 
 
 @every_report
@@ -575,7 +601,7 @@ def test_a_parameter_of_one_value_is_not_to_be_repeated_and_one_of_several_may(e
             ]
 
 
-def test_the_standard_filters_and_include_are_the_repeatable_ones():
+def test_the_standard_filters_goals_and_include_are_the_repeatable_ones():
     assert [name for name, row in PARAMETERS.items() if row.repeatable] == [
         "country",
         "utm_source",
@@ -589,6 +615,8 @@ def test_the_standard_filters_and_include_are_the_repeatable_ones():
         "device_type",
         "channel_group",
         "content_grouping",
+        "landing_page",
+        "conversion_type",
         "include",
     ]
 
@@ -743,8 +771,8 @@ json_values = st.recursive(
 )
 def test_whatever_the_parameters_are_they_are_read_or_refused_by_name(endpoint, params):
     try:
-        query = read_query(endpoint, {"account_id": "acme"} | params, CONTEXT)
-    except (InvalidQuery, BadRequest, AccountNotFound) as error:
+        query = read_query(endpoint, least(endpoint) | params, CONTEXT)
+    except (InvalidQuery, BadRequest, NotFound, AccountNotFound) as error:
         fields = {problem.field for problem in error.detail}
         unknown = fields - {*PARAMETERS, *(name[:60] for name in params)}
     else:

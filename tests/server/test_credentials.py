@@ -499,12 +499,16 @@ def as_acme(warehouse_file: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def told_of(send: Send, request: tuple[str, str, Any], account: str) -> tuple[int, str]:
-    """Status and body of a request about an account, with the account's name taken out of the answer."""
+    """Status and body of a request about an account, without its times."""
     method, address, asked = request
     response = send(method, address, json.loads(json.dumps(asked).replace("{account}", account)))
     assert response.status_code < 500, response.text
     untimed = re.sub(r'"(scanMs|total_timing_ms|timing_ms)":[0-9.]+', "", response.text)
-    return response.status_code, untimed.replace(account, "{account}")
+    return response.status_code, untimed
+
+
+def unnamed(told: tuple[int, str]) -> tuple[int, str]:
+    return told[0], re.sub("globex|nobody", "{account}", told[1])
 
 
 @settings(max_examples=150, deadline=None)
@@ -515,7 +519,7 @@ def test_no_row_name_or_differing_error_of_another_account_appears_at_any_door(
     there = told_of(as_acme, request, "globex")
     not_there = told_of(as_acme, request, "nobody")
 
-    assert there == not_there
+    assert unnamed(there) == unnamed(not_there)
     asked = json.dumps(request[2])  # a caller's own words come back in what they are told
     assert [word for word in GLOBEX.findall(there[1]) if word.lower() not in asked.lower()] == []
 

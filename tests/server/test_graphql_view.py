@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from fanin.catalog.endpoints import ENDPOINTS
 from fanin.catalog.limits import LIMITS
+from fanin.schema.naming import camel_case
 from fanin.tests.facts import client_of, engine_over, visit, write
 
 RESPONSE_JSON = {"accept": "application/graphql-response+json"}
@@ -52,7 +54,9 @@ def test_the_settings_node_tells_the_limits(warehouse_file: Path) -> None:
     assert {limit["name"]: limit["value"] for limit in settings["limits"]} == {
         name: value for name, (value, _) in LIMITS.items()
     }
-    assert len(settings["reports"]) == 18
+    assert {report["name"]: report["path"] for report in settings["reports"]} == {
+        camel_case(name): endpoint.path for name, endpoint in ENDPOINTS.items()
+    }
     assert len(settings["periods"]) == 18
 
 

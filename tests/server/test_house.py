@@ -69,7 +69,9 @@ def test_errors_of_the_router_come_in_the_envelope(warehouse_file: Path) -> None
 
 
 ADDRESSES = {
-    **{f"/api/v1{endpoint.path}": "GET, HEAD" for endpoint in ENDPOINTS.values()},
+    **{f"/api/v1{endpoint.path}": "GET, HEAD" for endpoint in ENDPOINTS.values() if endpoint.method == "GET"},
+    "/api/v1/stats/funnel": "GET, HEAD, POST",
+    "/api/v1/stats/query": "POST",
     **dict.fromkeys(("/api/v1/batch", "/api/v1/batch/validate"), "POST"),
     **dict.fromkeys(("/health", "/livez", "/readyz"), "GET, HEAD"),
     "/graphql": "GET, HEAD, POST",

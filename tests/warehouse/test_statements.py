@@ -87,7 +87,7 @@ def entrances(path: Path, dimension: str, *filters: Filter) -> dict[str, int]:
 
 Condition = tuple[str, str, list[str]]  # field, operator, values
 
-MIND_CASE = ("referrer", "path", "landing_page")
+MIND_CASE = ("referrer", "path")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,15 @@
+SELECT 0 AS window_place, grouping(utm_term) AS grouping_id, utm_term, CAST(count(*) AS BIGINT) AS entrances_sum, CAST(count(*) FILTER (WHERE page_views >= 2) AS BIGINT) AS engaged_entrances_sum, CAST(sum(page_views) AS BIGINT) AS page_views_sum, CAST(sum(microconversions) AS BIGINT) AS microconversions_sum, CAST(sum(conversions) AS BIGINT) AS conversions_sum, CAST(sum(revenue_cents) AS BIGINT) AS revenue_sum
+FROM (
+  SELECT utm_term, page_views, conversions, microconversions, revenue_cents
+  FROM warehouse.sessions
+  WHERE account = ?
+    AND (day BETWEEN ? AND ?)
+    AND country IN (SELECT code FROM warehouse.lexicon WHERE account = ? AND dimension = ? AND lower(value) IN (?))
+)
+GROUP BY GROUPING SETS ((utm_term));
+
+SELECT day AS row_day, utm_term AS utm_term, CAST(1 AS DOUBLE) AS entrances_sum, CAST(CASE WHEN page_views >= 2 THEN 1 ELSE 0 END AS DOUBLE) AS engaged_entrances_sum, CAST(page_views AS DOUBLE) AS page_views_sum, CAST(microconversions AS DOUBLE) AS microconversions_sum, CAST(conversions AS DOUBLE) AS conversions_sum, CAST(revenue_cents AS DOUBLE) AS revenue_sum
+FROM warehouse.sessions
+WHERE account = ?
+    AND (day BETWEEN ? AND ?)
+    AND country IN (SELECT code FROM warehouse.lexicon WHERE account = ? AND dimension = ? AND lower(value) IN (?));
