@@ -134,8 +134,9 @@ class FreeColumns:
         yield from (_no_word("metrics", word, FREE_METRICS) for word in self.metrics if word not in FREE_METRICS)
         if not self.metrics:
             yield Problem("metrics", f"at least one of {', '.join(FREE_METRICS)}", "too_short")
-        asked = [word for word in (*self.dimensions, *self.metrics) if word in FREE_DIMENSIONS or word in FREE_METRICS]
-        yield from (_no_word("order_by", word, asked) for word, _ in self.order_by if word not in asked)
+        asked = (*self.dimensions, *self.metrics)
+        known = [word for word in asked if word in FREE_DIMENSIONS or word in FREE_METRICS]
+        yield from (_no_word("order_by", word, known) for word, _ in self.order_by if word not in asked)
         if not 0 <= self.offset <= MAX_OFFSET:
             yield _out_of_range("offset", self.offset, 0, MAX_OFFSET)
 

@@ -6,10 +6,11 @@ from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, Endpoi
 from ..catalog.filters import MAX_VALUE_LENGTH, MAX_VALUES
 from ..catalog.query import MAX_FREE_DIMENSIONS, MAX_OFFSET, MAX_STEP_LENGTH, MAX_STEPS, MIN_STEPS, SortOrder
 from .bodies import DEFAULT_FUNNEL_NAME, FREE_FILTERS, FREE_PARAMS, GRANULARITIES, MOST_WORDS
-from .json_schema import Members, Schema, array, closed, one_of, ref, sentence, text, whole_number
+from .json_schema import Members, Schema, array, closed, nullable, one_of, ref, sentence, text, whole_number
 from .parameter_schemas import parameter_schema
 from .params import PARAMETERS, parameters_of
 
+_REQUIRED = {"funnel_steps": ("account_id", "steps"), "query": ("account_id", "date_from", "date_to")}
 BODY_OF = {"funnel_steps": "FunnelRequest", "query": "FreeQuery"}  # report: the schema of its body
 
 
@@ -30,10 +31,11 @@ def body_schemas() -> Members:
 
 
 def _member(name: str, endpoint: Endpoint) -> Schema:
-    """A parameter as a member of a body."""
+    """A parameter as a member of a body, where null is the same as leaving it out."""
     told = {"description": sentence(PARAMETERS[name].meaning)}
     deprecated = {"deprecated": True} if PARAMETERS[name].same_as else {}
-    return parameter_schema(name, endpoint) | told | deprecated
+    schema = parameter_schema(name, endpoint) | told | deprecated
+    return schema if name in _REQUIRED[endpoint.name] else nullable(schema)
 
 
 def _funnel(endpoint: Endpoint) -> Schema:
@@ -48,7 +50,8 @@ def _funnel(endpoint: Endpoint) -> Schema:
     }
     taken = {name: _member(name, endpoint) for name in parameters_of(endpoint)}
     members = taken | own
-    schema = closed(members, "The steps, and the parameters of every report.", members.keys() - {"account_id", "steps"})
+    optional = members.keys() - {*_REQUIRED[endpoint.name]}
+    schema = closed(members, "The steps, and the parameters of every report.", optional)
     return schema | {"examples": [{"account_id": "my-site", "period": "30d", "steps": ["/", "view_item", "purchase"]}]}
 
 
@@ -64,11 +67,8 @@ def _free(endpoint: Endpoint) -> Schema:
         "offset": whole_number("Rows to leave out.", minimum=0, maximum=MAX_OFFSET, default=0),
     }
     members = {name: _member(name, endpoint) for name in FREE_PARAMS} | own
-    schema = closed(
-        members,
-        "Metrics over dimensions of the caller's choice.",
-        members.keys() - {"account_id", "date_from", "date_to"},
-    )
+    optional = members.keys() - {*_REQUIRED[endpoint.name]}
+    schema = closed(members, "Metrics over dimensions of the caller's choice.", optional)
     example = {
         "account_id": "my-site",
         "date_from": "2026-03-12",

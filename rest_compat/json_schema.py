@@ -56,7 +56,8 @@ def one_of(words: Iterable[str], description: str = "", **rules: Any) -> Schema:
 def nullable(schema: Schema) -> Schema:
     """The same, or null."""
     if "type" in schema:
-        return schema | {"type": [schema["type"], "null"]}
+        words = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return schema | {"type": [schema["type"], "null"]} | words
     told = {name: value for name, value in schema.items() if name in ("description", "examples")}
     bare = {name: value for name, value in schema.items() if name not in told}
     return {**told, "anyOf": [bare, {"type": "null"}]}

@@ -25,7 +25,9 @@ from fanin.tests.described import DOCUMENT, UNREGISTERED
 from fanin.tests.facts import NOW
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 
-VALIDATION = "/api/v1/batch/validate"
+# A bad plan is what a validation is for; and the parameters in a body are read as those of a query string would be, so
+# that `"5"` is 5 and a list of one is that one (rule 1.6).  ``test_plan.py`` and ``test_bodies.py`` hold these to theirs.
+TAKING_MORE = ("/api/v1/batch/validate", "/api/v1/stats/funnel", "/api/v1/stats/query")
 
 
 def narrowed() -> dict[str, Any]:
@@ -93,6 +95,6 @@ def test_every_answer_is_a_documented_one(case: schemathesis.Case, app: Any) -> 
     # Rules between fields (dates that go together, RE2, values that name one thing) are none that a schema can tell.
     excluded = [positive_data_acceptance]
     response = case.call(app=app)
-    if case.operation.path == VALIDATION:
-        excluded.append(negative_data_rejection)  # a bad plan is what a validation is for
+    if case.operation.method.upper() == "POST" and case.operation.path in TAKING_MORE:
+        excluded.append(negative_data_rejection)
     case.validate_response(response, excluded_checks=excluded, transport_kwargs={"app": app})
