@@ -15,6 +15,7 @@ from .catalog.segments import read_segments
 from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.engine import Engine
+from .server.api_reference import docs_routes
 from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
 from .server.graphql_view import graphql_routes
@@ -43,6 +44,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
             *graphiql_routes(),
             *rest_routes(engine),
             *openapi_routes(),
+            *docs_routes(),
             *health_routes(engine),
         ],
         middleware=[Middleware(RequestIds), *guard],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalog.dimensions import Table
-from ..catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH
+from ..catalog.endpoints import ENDPOINTS
 from ..catalog.errors import ERRORS
 from .json_schema import (
     Members,
@@ -35,7 +35,7 @@ _MEANINGS = {
     "queries": "What to ask, in the order the results come back in.",
     "options": "How to run them.",
     "id": "Names the query's result.",
-    "endpoint": f"A report's path: {', '.join(f'`{path}`' for path in ENDPOINTS_BY_PATH)}.",
+    "endpoint": "The path of any report that is a GET, less `/api/v1`.",
     "params": "The report's parameters.",
     "depends_on": "Queries that must succeed before this one runs.",
     "from": "The query whose `data` the value is taken from; it is waited for.",

@@ -402,16 +402,24 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("date_from", "the same as start_date", _date("date_from", "start_date"), same_as="start_date"),
         Parameter("date_to", "the same as end_date", _date("date_to", "end_date"), same_as="end_date"),
         Parameter(
-            "compare", "previous, yoy, true (previous) or none", _compare, lambda endpoint: endpoint.compare is not None
+            "compare",
+            "the window to compare with: previous, yoy, true (previous) or none",
+            _compare,
+            lambda endpoint: endpoint.compare is not None,
         ),
-        Parameter("filters", "field:op:value, several joined by commas", _filters),
+        Parameter("filters", "conditions of the form field:op:value, joined by commas", _filters),
         Parameter("segment", "a segment's slug or id", _segment),
-        Parameter("country", "two letters or unknown", _country, repeatable=True),
+        Parameter("country", "only this country: two letters or unknown", _country, repeatable=True),
         *(
             Parameter(name, f"only this {name}", _dimension(name, name), repeatable=True)
             for name in ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "browser", "os")
         ),
-        Parameter("device", "desktop, mobile or tablet", _dimension("device", "device_type"), repeatable=True),
+        Parameter(
+            "device",
+            "only this device type: desktop, mobile or tablet",
+            _dimension("device", "device_type"),
+            repeatable=True,
+        ),
         Parameter(
             "device_type",
             "the same as device",
@@ -447,7 +455,7 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("sort_by", "a metric of the report", _text_argument("sort_by"), lambda endpoint: bool(endpoint.sort)),
         Parameter(
             "sort_order",
-            "asc or desc",
+            "the direction: asc or desc",
             _word("sort_order", {order.value: order for order in SortOrder}),
             lambda endpoint: bool(endpoint.sort),
         ),
@@ -462,7 +470,7 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             "granularity",
-            "auto, hourly or daily",
+            "the step of the series: auto, hourly or daily",
             _word("granularity", {step.value: step for step in Granularity}),
             lambda endpoint: endpoint.granularity,
         ),

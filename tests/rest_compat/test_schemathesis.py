@@ -21,7 +21,7 @@ from fanin.app import create_app
 from fanin.catalog.endpoints import ENDPOINTS_BY_PATH
 from fanin.catalog.segments import SYSTEM_SEGMENTS
 from fanin.schema.engine import Engine
-from fanin.tests.described import DOCUMENT, UNREGISTERED
+from fanin.tests.described import DOCUMENT
 from fanin.tests.facts import NOW
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 
@@ -45,21 +45,19 @@ def narrowed() -> dict[str, Any]:
     for name in ("FunnelRequest", "FreeQuery"):
         schemas[name]["properties"]["account_id"]["enum"] = ["my-site"]
     tried: list[Any] = []
-    for method, path, operation in operations(document):
+    for operation in operations(document):
         given = operation.pop("parameters", [])
         kept = [parameter for parameter in given if parameter not in tried and not aliased(parameter, parameters)]
         tried += [parameter for parameter in kept if parameter != ACCOUNT]
         operation["parameters"] = kept
-        if (method.upper(), path) in UNREGISTERED:
-            del document["paths"][path][method]
     return document
 
 
 ACCOUNT = {"$ref": "#/components/parameters/AccountId"}
 
 
-def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [(method, path, operation) for path, item in document["paths"].items() for method, operation in item.items()]
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for item in document["paths"].values() for operation in item.values()]
 
 
 def aliased(parameter: dict[str, Any], named: dict[str, Any]) -> bool:
