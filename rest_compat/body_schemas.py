@@ -19,10 +19,13 @@ def body_schemas() -> Members:
         "FunnelRequest": _funnel(ENDPOINTS["funnel_steps"]),
         "FreeQuery": _free(ENDPOINTS["query"]),
         "FreeFilters": _free_filters(),
+        "FilterValue": _filter_value(),
+        "FreeDimension": one_of(FREE_DIMENSIONS, "What a free query can group by."),
+        "FreeMetric": one_of(FREE_METRICS, "What a free query can sum."),
         "FreeOrder": closed(
             {
                 "field": one_of((*FREE_DIMENSIONS, *FREE_METRICS), "One of those asked for."),
-                "direction": one_of(SortOrder, default=SortOrder.DESC.value),
+                "direction": ref("SortOrder") | {"default": SortOrder.DESC.value},
             },
             "One field to order by.",
             ("direction",),
@@ -30,12 +33,17 @@ def body_schemas() -> Members:
     }
 
 
-def _member(name: str, endpoint: Endpoint) -> Schema:
-    """A parameter as a member of a body, where null is the same as leaving it out."""
-    told = {"description": sentence(PARAMETERS[name].meaning)}
-    deprecated = {"deprecated": True} if PARAMETERS[name].same_as else {}
-    schema = parameter_schema(name, endpoint) | told | deprecated
-    return schema if name in _REQUIRED[endpoint.name] else nullable(schema)
+def _members(names: tuple[str, ...], endpoint: Endpoint) -> Members:
+    """Parameters as members of a body, where null is the same as leaving one out."""
+    members: Members = {}
+    for name in names:
+        parameter = PARAMETERS[name]
+        second = parameter.same_as in names
+        meaning = parameter.meaning if second or not parameter.same_as else PARAMETERS[parameter.same_as].meaning
+        schema = parameter_schema(name, endpoint) | {"description": sentence(meaning)}
+        schema |= {"deprecated": True} if second else {}
+        members[name] = schema if name in _REQUIRED[endpoint.name] else nullable(schema)
+    return members
 
 
 def _funnel(endpoint: Endpoint) -> Schema:
@@ -48,8 +56,7 @@ def _funnel(endpoint: Endpoint) -> Schema:
             maxItems=MAX_STEPS,
         ),
     }
-    taken = {name: _member(name, endpoint) for name in parameters_of(endpoint)}
-    members = taken | own
+    members = _members(parameters_of(endpoint), endpoint) | own
     optional = members.keys() - {*_REQUIRED[endpoint.name]}
     schema = closed(members, "The steps, and the parameters of every report.", optional)
     return schema | {"examples": [{"account_id": "my-site", "period": "30d", "steps": ["/", "view_item", "purchase"]}]}
@@ -59,14 +66,14 @@ def _free(endpoint: Endpoint) -> Schema:
     own: Members = {
         "granularity": one_of(GRANULARITIES, "Groups by day or hour beside the dimensions.", default="total"),
         "dimensions": array(
-            one_of(FREE_DIMENSIONS), "What to group by; nothing: one row of sums.", maxItems=MAX_FREE_DIMENSIONS
+            ref("FreeDimension"), "What to group by; nothing: one row of sums.", maxItems=MAX_FREE_DIMENSIONS
         ),
-        "metrics": array(one_of(FREE_METRICS), "What to sum; all unless said.", minItems=1, maxItems=MOST_WORDS),
+        "metrics": array(ref("FreeMetric"), "What to sum; all unless said.", minItems=1, maxItems=MOST_WORDS),
         "filters": ref("FreeFilters", "Which rows of the facts to look at."),
         "order_by": array(ref("FreeOrder"), "By entrances, most first, unless said.", maxItems=MOST_WORDS),
         "offset": whole_number("Rows to leave out.", minimum=0, maximum=MAX_OFFSET, default=0),
     }
-    members = {name: _member(name, endpoint) for name in FREE_PARAMS} | own
+    members = _members(FREE_PARAMS, endpoint) | own
     optional = members.keys() - {*_REQUIRED[endpoint.name]}
     schema = closed(members, "Metrics over dimensions of the caller's choice.", optional)
     example = {
@@ -80,10 +87,13 @@ def _free(endpoint: Endpoint) -> Schema:
 
 
 def _free_filters() -> Schema:
-    value = text(maxLength=MAX_VALUE_LENGTH)
-    wanted = {"anyOf": [value, array(value, minItems=1, maxItems=MAX_VALUES)]}
     members: Members = {}
     for word in FREE_FILTERS:
-        members[word] = wanted | {"description": f"{word} is one of these."}
-        members[f"{word}_not"] = wanted | {"description": f"{word} is none of these."}
+        members[word] = ref("FilterValue", f"{word} is one of these.")
+        members[f"{word}_not"] = ref("FilterValue", f"{word} is none of these.")
     return closed(members, "Conditions, joined by AND.", members.keys())
+
+
+def _filter_value() -> Schema:
+    value = text(maxLength=MAX_VALUE_LENGTH)
+    return {"description": "A value, or several.", "anyOf": [value, array(value, minItems=1, maxItems=MAX_VALUES)]}

@@ -58,7 +58,9 @@ def nullable(schema: Schema) -> Schema:
     if "type" in schema:
         words = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
         return schema | {"type": [schema["type"], "null"]} | words
-    told = {name: value for name, value in schema.items() if name in ("description", "examples")}
+    told = {
+        name: value for name, value in schema.items() if name in ("description", "examples", "default", "deprecated")
+    }
     bare = {name: value for name, value in schema.items() if name not in told}
     return {**told, "anyOf": [bare, {"type": "null"}]}
 

@@ -26,7 +26,7 @@ from .batch_schemas import batch_schemas
 from .body_schemas import BODY_OF, body_schemas
 from .error_schemas import codes_of, envelope_name, error_name, error_schemas
 from .json_schema import Members, Schema, closed, one_of, ref, text, whole_number
-from .parameter_schemas import parameter_components, parameters_in
+from .parameter_schemas import WORD_SCHEMAS, parameter_components, parameters_in
 from .response_schemas import SHARED_SCHEMAS, answer_name, report_schemas
 from .schema_examples import example_of
 
@@ -329,7 +329,7 @@ def _refusal(status: int, schemas: Members) -> Json:
 def _schemas() -> Members:
     reports = [report_schemas(endpoint) for endpoint in ENDPOINTS.values()]
     schemas = {name: schema for group in (batch_schemas(), body_schemas(), *reports) for name, schema in group.items()}
-    return schemas | SHARED_SCHEMAS | error_schemas(REFUSED) | _PROBE_SCHEMAS
+    return schemas | WORD_SCHEMAS | SHARED_SCHEMAS | error_schemas(REFUSED) | _PROBE_SCHEMAS
 
 
 # --- examples -----------------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from ..catalog.channels import CHANNELS
 from ..catalog.dimensions import DIMENSIONS
 from ..catalog.endpoints import ENDPOINTS, INCLUDES, Endpoint
 from ..catalog.filters import FILTER_FIELDS, MAX_VALUE_LENGTH, MAX_VALUES, OPERATORS, Match
-from ..catalog.periods import DEFAULT_PERIOD, PERIODS, Compare
+from ..catalog.periods import PERIODS, Compare
 from ..catalog.query import MAX_PAGE, MAX_SEARCH_LENGTH, Granularity, SortOrder
 from ..schema.naming import pascal_case
-from .json_schema import Schema, array, one_of, sentence, text, truth, whole_number
+from .json_schema import Schema, array, one_of, ref, sentence, text, truth, whole_number
 from .params import COMPARE_WORDS, LONGEST_GOAL, PARAMETERS, parameters_of
 
 Maker = Callable[[Endpoint], Schema]
@@ -67,6 +67,18 @@ def _meaning(name: str) -> str:
     return f"{words}; repeat it for several values (OR)" if PARAMETERS[name].repeatable else words
 
 
+# Words that many reports take alike; named, so that a generated client has one type of each.
+WORD_SCHEMAS: dict[str, Schema] = {
+    "Period": one_of(PERIODS, "A window by its name."),
+    "CompareMode": one_of(
+        COMPARE_WORDS, "Which earlier window to compare with; `true` is `previous`, `false` is `none`."
+    ),
+    "SortOrder": one_of(SortOrder, "Ascending or descending."),
+    "Granularity": one_of(Granularity, "The step of a series; `auto` is hourly for one day and daily for more."),
+    "IncludedColumn": one_of(INCLUDES, "A further column that rows are grouped by."),
+}
+
+
 # --- the schemas --------------------------------------------------------------------------------------------------
 
 
@@ -82,7 +94,7 @@ _DAY = text(format="date", pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 
 
 def _compare(endpoint: Endpoint) -> Schema:
-    return one_of(COMPARE_WORDS, default=(endpoint.compare or Compare.NONE).value)
+    return ref("CompareMode") | {"default": (endpoint.compare or Compare.NONE).value}
 
 
 def _filters_pattern() -> str:
@@ -111,7 +123,7 @@ PARAMETER_SCHEMAS: dict[str, Maker] = {
     "account_id": _account(),
     "site_id": _account(),
     # No default here: a client that sends it would override the caller's dates, since a period wins over them.
-    "period": _always(one_of(PERIODS, f"{DEFAULT_PERIOD} when no dates are given either.")),
+    "period": _always(ref("Period")),
     "start_date": _always(_DAY),
     "end_date": _always(_DAY),
     "date_from": _always(_DAY),
@@ -137,13 +149,13 @@ PARAMETER_SCHEMAS: dict[str, Maker] = {
     "path_filter": _always(text(minLength=1, maxLength=MAX_VALUE_LENGTH)),
     "search": _always(text(maxLength=MAX_SEARCH_LENGTH)),
     "sort_by": _sort_by,
-    "sort_order": _always(one_of(SortOrder, default=SortOrder.DESC.value)),
+    "sort_order": _always(ref("SortOrder") | {"default": SortOrder.DESC.value}),
     "page": _always(whole_number(minimum=1, maximum=MAX_PAGE, default=1)),
     "page_size": _size,
     "limit": _size,
     "include_totals": _always(truth(default=False)),
-    "granularity": _always(one_of(Granularity, default=Granularity.AUTO.value)),
-    "include": _always(one_of(INCLUDES)),
+    "granularity": _always(ref("Granularity") | {"default": Granularity.AUTO.value}),
+    "include": _always(ref("IncludedColumn")),
     "include_utm": _always(truth(default=False)),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from ..rest_compat.openapi import ADDRESS, openapi_document
 from .graphiql import GRAPHQL_PATH
-from .html_text import block, code, codes, json_block, paragraphs, prose, table, type_of
+from .html_text import block, code, json_block, paragraphs, prose, table, type_of
 from .static_files import StaticFile, read_static, static_route
 
 DOCS_PATH = "/docs"
@@ -120,6 +120,7 @@ class _Reference:
         self._document = document
         self._root_path = root_path
         self._common = _common_parameters(document)
+        self._schemas: Json = document["components"]["schemas"]
 
     def sections(self) -> Iterator[str]:
         for tag in self._document["tags"]:
@@ -132,7 +133,7 @@ class _Reference:
         yield self._errors()
 
     def _common_section(self) -> str:
-        rows = [_parameter_row(self._resolved(parameter)) for parameter in self._common]
+        rows = [self._parameter_row(self._resolved(parameter)) for parameter in self._common]
         caption = "Parameters that every report takes"
         return (
             f'<section class="common" aria-labelledby="common-parameters"><h3 id="common-parameters">{caption}</h3>'
@@ -157,11 +158,21 @@ class _Reference:
 
     def _parameters(self, operation: Json) -> str:
         given = operation.get("parameters", [])
-        own = [_parameter_row(self._resolved(parameter)) for parameter in given if parameter not in self._common]
+        own = [self._parameter_row(self._resolved(parameter)) for parameter in given if parameter not in self._common]
         told = f"<h4>Parameters</h4>\n{table('Parameters', _PARAMETER_HEAD, own)}" if own else ""
         shared = any(parameter in self._common for parameter in given)
         link = '<p>Beside these it takes the <a href="#common-parameters">parameters of every report</a>.</p>'
         return told + (link if shared else "")
+
+    def _parameter_row(self, parameter: Json) -> tuple[str, str, str, str]:
+        schema = parameter["schema"]
+        marks = [mark for mark in ("required", "deprecated") if parameter.get(mark)]
+        name = code(parameter["name"]) + "".join(f' <em class="{mark}">{mark}</em>' for mark in marks)
+        default = code(json.dumps(schema["default"]).strip('"')) if "default" in schema else ""
+        meanings = [prose(parameter["description"])]
+        if "description" in schema:
+            meanings.append(prose(schema["description"]))
+        return name, type_of(schema, self._schemas), default, " ".join(meanings)
 
     def _body(self, operation: Json) -> str:
         if "requestBody" not in operation:
@@ -196,29 +207,35 @@ class _Reference:
         yield _folded("Members of the answer", self._members("Members of the answer", schema))
 
     def _refusals(self, operation: Json) -> str:
-        statuses = [status for status in operation["responses"] if status != "200"]
-        if not statuses:
-            return ""
-        links = ", ".join(f'<a href="#errors">{status}</a>' for status in statuses)
-        return f'<p class="refusals">Refusals: {links}.</p>'
+        links = [
+            f'<a href="#error-{status}">{status}</a>' if "$ref" in response else status
+            for status, response in operation["responses"].items()
+            if status != "200"
+        ]
+        return f'<p class="refusals">Refusals: {", ".join(links)}.</p>' if links else ""
 
     def _errors(self) -> str:
-        rows = []
-        for name, response in self._document["components"]["responses"].items():
-            envelope = self._resolved(response["content"]["application/json"]["schema"])
-            error = self._resolved(envelope["properties"]["error"])
-            rows.append((code(name), codes(error["properties"]["code"]["enum"]), prose(response["description"])))
+        rows = [
+            (f'<span id="error-{status}">{status}</span>', prose(self._resolved(response)["description"]))
+            for status, response in sorted(self._shared_refusals().items())
+        ]
         example = self._document["components"]["responses"]["ValidationError"]["content"]["application/json"]["example"]
         return (
             '<section aria-labelledby="errors"><h2 id="errors">Errors</h2>\n'
             "<p>Every refusal of a whole request is such an object, under its HTTP status.</p>\n"
             f"{block(json_block(example), 'Example of an error')}\n"
-            f"{table('Error codes', ('Error', 'Codes', 'Meaning'), rows)}</section>"
+            f"{table('Refusals by status', ('Status', 'Codes and their meaning'), rows)}</section>"
         )
+
+    def _shared_refusals(self) -> dict[str, Json]:
+        """By status: the refusals that operations have in common."""
+        operations = [operation for item in self._document["paths"].values() for operation in item.values()]
+        told = [pair for operation in operations for pair in operation["responses"].items()]
+        return {status: response for status, response in told if "$ref" in response}
 
     def _members(self, caption: str, schema: Json) -> str:
         rows = [
-            (code(path), type_of(member) + ("" if required else " <em>optional</em>"), _meaning(member))
+            (code(path), type_of(member, self._schemas) + ("" if required else " <em>optional</em>"), _meaning(member))
             for path, member, required in self._flattened(schema, "", ())
         ]
         return table(caption, ("Member", "Type", "Meaning"), rows)
@@ -268,17 +285,6 @@ def _common_parameters(document: Json) -> list[Json]:
 
 
 _PARAMETER_HEAD = ("Name", "Type", "Default", "Meaning")
-
-
-def _parameter_row(parameter: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    schema = parameter["schema"]
-    marks = [mark for mark in ("required", "deprecated") if parameter.get(mark)]
-    name = code(parameter["name"]) + "".join(f' <em class="{mark}">{mark}</em>' for mark in marks)
-    default = code(json.dumps(schema["default"]).strip('"')) if "default" in schema else ""
-    meanings = [prose(parameter["description"])]
-    if "description" in schema:
-        meanings.append(prose(schema["description"]))
-    return name, type_of(schema), default, " ".join(meanings)
 
 
 def _meaning(member: Json) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -65,20 +65,21 @@ def _row(name: str, *cells: str) -> str:
 # --- schemas ------------------------------------------------------------------------------------------------------
 
 
-def type_of(schema: dict[str, Any]) -> str:
-    """The type in words, with what it is held to."""
+def type_of(schema: dict[str, Any], named: Mapping[str, Any]) -> str:
+    """The type in words, with what it is held to.  A named one is told by its name, a list of words by the words."""
     if "$ref" in schema:
-        return escape(schema["$ref"].rpartition("/")[2])
+        name = schema["$ref"].rpartition("/")[2]
+        return type_of(named[name], named) if "enum" in named.get(name, ()) else escape(name)
     if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(dict.fromkeys(map(type_of, choices)))
+        return " or ".join(dict.fromkeys(type_of(choice, named) for choice in choices))
     if "enum" in schema:
         return codes(word for word in schema["enum"] if word is not None)
     if "const" in schema:
         return code(json.dumps(schema["const"]))
     kinds = schema.get("type", "any value")
     if isinstance(kinds, list):
-        return " or ".join((type_of({**schema, "type": kinds[0]}), *kinds[1:]))
-    inner = f" of {type_of(schema['items'])}" if kinds == "array" else ""
+        return " or ".join((type_of({**schema, "type": kinds[0]}, named), *kinds[1:]))
+    inner = f" of {type_of(schema['items'], named)}" if kinds == "array" else ""
     return f"{escape(schema.get('format') or kinds)}{inner}{_bounds(schema)}"
 
 

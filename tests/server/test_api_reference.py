@@ -170,9 +170,9 @@ def test_whatever_comes_in_is_escaped() -> None:
             paragraphs(HOSTILE),
             json_block({HOSTILE: [HOSTILE, 1, None]}),
             table(HOSTILE, [HOSTILE], []),
-            type_of({"enum": [HOSTILE]}),
-            type_of({"type": HOSTILE}),
-            type_of({"$ref": HOSTILE}),
+            type_of({"enum": [HOSTILE]}, {}),
+            type_of({"type": HOSTILE}, {}),
+            type_of({"$ref": HOSTILE}, {}),
         )
     )
 
