@@ -276,7 +276,7 @@ _HEADERS: dict[str, Json] = {
     },
     "WWW-Authenticate": {"description": "The scheme to use.", "schema": {"type": "string"}},
 }
-_FURTHER_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",)}
+_FURTHER_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
 _SECURITY_SCHEMES: dict[str, Json] = {
     "ApiKey": {

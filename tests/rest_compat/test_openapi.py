@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+from starlette.applications import Starlette
 
 from fanin.app import create_app
 from fanin.catalog.endpoints import ENDPOINTS, INCLUDES, Endpoint
@@ -26,6 +27,8 @@ from fanin.rest_compat.parameter_schemas import PARAMETER_SCHEMAS, parameter_sch
 from fanin.rest_compat.params import PARAMETERS, parameters_of
 from fanin.rest_compat.response_schemas import answer_name, data_name
 from fanin.schema.engine import Engine
+from fanin.server.keys import NewKey, create_key
+from fanin.server.settings import ServerSettings
 from fanin.tests.described import DOCUMENT, OPERATIONS, registered, resolved
 from fanin.tests.facts import NOW, client_of, visit, without, write
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
@@ -273,11 +276,70 @@ def test_a_refusal_is_what_its_schema_says(
 ) -> None:
     response = send(engine, method, address, **request_)
 
-    told = resolved(OPERATIONS[method, address.partition("?")[0]]["responses"][str(status)])
     assert response.status_code == status
+    check_refusal(response, method, address.partition("?")[0])
+
+
+def check_refusal(response: httpx.Response, method: str, path: str) -> None:
+    told = resolved(OPERATIONS[method, path]["responses"][str(response.status_code)])
     assert faults(response.json(), told["content"]["application/json"]["schema"]) == []
     required = {name for name, header in told["headers"].items() if resolved(header).get("required")}
     assert {name.lower() for name in required} <= set(response.headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [
+        ("/api/v1/stats/os", "", 401),
+        ("/api/v1/stats/os", "sm_wrong", 401),
+        ("/api/v1/stats/os", "theirs", 403),
+        ("/api/v1/batch", "", 401),
+    ],
+)
+def test_a_refusal_at_the_entrance_is_what_its_schema_says(
+    engine: Engine, tmp_path: Path, path: str, key: str, status: int
+) -> None:
+    keys = tmp_path / "keys.json"
+    theirs, _ = create_key(keys, NewKey(accounts=("blog",)), NOW)
+    method = "POST" if path.endswith("batch") else "GET"
+    headers = {"X-API-Key": theirs if key == "theirs" else key}
+
+    response = send_to(create_app(engine, ServerSettings(keys_file=keys)), method, path, headers)
+
+    assert response.status_code == status
+    check_refusal(response, method, path)
+
+
+def test_one_request_too_many_is_what_its_schema_says(engine: Engine) -> None:
+    app = create_app(engine, ServerSettings(open_limit=1))
+
+    _, response = (send_to(app, "GET", "/api/v1/stats/os", {}) for _ in range(2))
+
+    assert response.status_code == 429
+    assert int(response.headers["retry-after"]) >= 1
+    check_refusal(response, "GET", "/api/v1/stats/os")
+
+
+def test_a_warehouse_that_cannot_be_read_is_told_as_its_schemas_say(tmp_path: Path) -> None:
+    write(tmp_path / "w.duckdb", "my-site", [visit()])
+    warehouse = DuckDBWarehouse(tmp_path / "w.duckdb")
+    (tmp_path / "w.duckdb").write_bytes(b"something else" * 1000)
+    broken = Engine(warehouse, clock=lambda: NOW)
+
+    report, probe = (send(broken, "GET", path) for path in ("/api/v1/stats/os?account_id=my-site", "/readyz"))
+    warehouse.close()
+
+    assert (report.status_code, probe.status_code) == (503, 503)
+    check_refusal(report, "GET", "/api/v1/stats/os")
+    assert faults(probe.json(), named("Unavailability")) == []
+
+
+def send_to(app: Starlette, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://fanin.test") as client:
+            return await client.request(method, f"{path}?account_id=my-site", headers=headers)
+
+    return asyncio.run(ask())
 
 
 @pytest.mark.parametrize("probe", ["/livez", "/readyz", "/health"])
