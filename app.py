@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from .catalog.segments import read_segments
+from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.documents import Documents
 from .schema.engine import Engine
+from .server.api_reference import docs_routes
 from .server.compression import Compression
 from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
@@ -46,6 +48,8 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
             *graphql_routes(engine, settings.persisted_queries, production=settings.production),
             *graphiql_routes(),
             *rest_routes(engine),
+            *openapi_routes(),
+            *docs_routes(),
             *health_routes(engine),
         ],
         middleware=[Middleware(RequestIds), Middleware(Compression), *guard],

@@ -31,6 +31,8 @@ from .segments import Segment
 
 MAX_SEARCH_LENGTH = 200
 MAX_FREE_DIMENSIONS = 10
+MAX_PAGE = 1_000_000
+MAX_OFFSET = 1_000_000_000
 MIN_STEPS, MAX_STEPS = 2, 10
 MAX_STEP_LENGTH = 2048
 
@@ -152,9 +154,10 @@ class FreeColumns:
         if not self.metrics:
             yield Problem("metrics", f"at least one of {', '.join(FREE_METRICS)}", "too_short")
         asked = (*self.dimensions, *self.metrics)
-        yield from (_no_word("order_by", word, asked) for word, _ in self.order_by if word not in asked)
-        if not 0 <= self.offset <= 1_000_000_000:
-            yield _out_of_range("offset", self.offset, 0, 1_000_000_000)
+        known = [word for word in asked if word in FREE_DIMENSIONS or word in FREE_METRICS]
+        yield from (_no_word("order_by", word, known) for word, _ in self.order_by if word not in asked)
+        if not 0 <= self.offset <= MAX_OFFSET:
+            yield _out_of_range("offset", self.offset, 0, MAX_OFFSET)
 
 
 def free_columns(
@@ -212,8 +215,8 @@ class StatsQuery:
             size = endpoint.page_size
             if not 1 <= self.page_size <= size.maximum:
                 yield _out_of_range(size.parameter, self.page_size, 1, size.maximum)
-            if not 1 <= self.page <= 1_000_000:
-                yield _out_of_range("page", self.page, 1, 1_000_000)
+            if not 1 <= self.page <= MAX_PAGE:
+                yield _out_of_range("page", self.page, 1, MAX_PAGE)
         if self.sort_by != endpoint.default_sort and self.sort_by not in endpoint.sort:
             yield Problem(
                 "sort_by",

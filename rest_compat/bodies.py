@@ -11,14 +11,15 @@ from typing import Any
 
 from ..catalog.endpoints import ENDPOINTS
 from ..catalog.errors import BadRequest, InvalidQuery, Problem, suggestion
-from ..catalog.filters import FILTER_FIELDS, Filter, make_filter
+from ..catalog.filters import FILTER_FIELDS, MAX_FILTERS, Filter, make_filter
 from ..catalog.query import SortOrder, free_columns
 from ..schema.context import RequestContext
 from .json_text import excerpt, parse_json
-from .params import RestQuery, read_query
+from .params import MOST_PARAMETERS, RestQuery, read_query
 
 DEFAULT_FUNNEL_NAME = "Custom Funnel"
 MOST_REPEATED_KEYS = 20  # that one refusal tells
+MOST_WORDS = 100  # of one list; each unknown one is told with what it was perhaps meant to be
 
 # What each granularity groups by beside the dimensions asked for.
 GRANULARITIES: dict[str, tuple[str, ...]] = {"total": (), "daily": ("date",), "hourly": ("date", "hour")}
@@ -27,12 +28,15 @@ GRANULARITIES: dict[str, tuple[str, ...]] = {"total": (), "daily": ("date",), "h
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object of a body.
 
-    Raises ``BadRequest`` for what is no JSON, ``InvalidQuery`` for another value and for a key that is written twice.
+    Raises ``BadRequest`` for what is no JSON, ``InvalidQuery`` for another value, for too many members and for a
+    key that is written twice.
     """
     parsed = parse_json(body)
     if not isinstance(parsed.value, dict):
         message = f"The body must be a JSON object, not {excerpt(parsed.value)}"
         raise InvalidQuery.of(Problem("body", message, "object_type"))
+    if len(parsed.value) > MOST_PARAMETERS:
+        raise InvalidQuery.of(Problem("body", f"The body takes at most {MOST_PARAMETERS} members", "too_many"))
     twice = [
         Problem(".".join(("body", *path)), f"The key '{path[-1][:40]}' is written twice in one object", "duplicate_key")
         for path in parsed.repeated_keys[:MOST_REPEATED_KEYS]
@@ -68,7 +72,7 @@ def read_free_query(body: Mapping[str, Any], context: RequestContext) -> RestQue
     ]
     problems += [Problem(key, f"{key} is required", "missing") for key in ("date_from", "date_to") if not body.get(key)]
     granularity = body.get("granularity", "total")
-    if granularity not in GRANULARITIES:
+    if not isinstance(granularity, str) or granularity not in GRANULARITIES:
         problems.append(Problem("granularity", f"granularity must be one of {', '.join(GRANULARITIES)}", "enum"))
     dimensions, metrics = _words(body, "dimensions", problems), _words(body, "metrics", problems)
     order_by, offset = _order(body, problems), _offset(body, problems)
@@ -81,13 +85,13 @@ def read_free_query(body: Mapping[str, Any], context: RequestContext) -> RestQue
         order_by=order_by,
         offset=offset,
     )
-    params = {key: body[key] for key in _PARAMS if key in body}
+    params = {key: body[key] for key in FREE_PARAMS if key in body}
     query = read_query(ENDPOINTS["query"], params, context, filters=filters, free=free)
     return replace(query, granularity=granularity)
 
 
-_PARAMS = ("account_id", "site_id", "date_from", "date_to", "compare", "limit")
-_KEYS = (*_PARAMS, "granularity", "dimensions", "metrics", "filters", "order_by", "offset")
+FREE_PARAMS = ("account_id", "site_id", "date_from", "date_to", "compare", "limit")
+_KEYS = (*FREE_PARAMS, "granularity", "dimensions", "metrics", "filters", "order_by", "offset")
 
 
 def _words(body: Mapping[str, Any], key: str, problems: list[Problem]) -> list[str] | None:
@@ -95,12 +99,18 @@ def _words(body: Mapping[str, Any], key: str, problems: list[Problem]) -> list[s
     if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
         problems.append(Problem(key, f"{key} must be a list of texts", "list_type"))
         return None
+    if words is not None and len(words) > MOST_WORDS:
+        problems.append(Problem(key, f"{key}: at most {MOST_WORDS} words, got {len(words)}", "too_long"))
+        return None
     return words
 
 
 def _order(body: Mapping[str, Any], problems: list[Problem]) -> list[tuple[str, SortOrder]]:
     given = body.get("order_by") or []
     order: list[tuple[str, SortOrder]] = []
+    if isinstance(given, list) and len(given) > MOST_WORDS:
+        problems.append(Problem("order_by", f"order_by: at most {MOST_WORDS} fields, got {len(given)}", "too_long"))
+        return []
     for item in given if isinstance(given, list) else [None]:
         direction = item.get("direction", "desc") if isinstance(item, dict) else None
         if not isinstance(item, dict) or not isinstance(item.get("field"), str) or direction not in ("asc", "desc"):
@@ -124,6 +134,9 @@ def _filters(given: Any, problems: list[Problem]) -> tuple[Filter, ...]:
     if not isinstance(given, dict):
         problems.append(Problem("filters", "filters must be an object of fields and values", "object_type"))
         return ()
+    if len(given) > MAX_FILTERS:
+        problems.append(Problem("filters", f"filters: at most {MAX_FILTERS} fields, got {len(given)}", "too_long"))
+        return ()
     filters: list[Filter] = []
     for key, value in given.items():
         try:
@@ -133,15 +146,17 @@ def _filters(given: Any, problems: list[Problem]) -> tuple[Filter, ...]:
     return tuple(filters)
 
 
-_FIELDS = {"channel_group": "channel"} | {name: name for name in FILTER_FIELDS}
+FREE_FILTERS = {"channel_group": "channel"} | {name: name for name in FILTER_FIELDS}
 
 
 def _filter(key: str, value: Any) -> Filter:
     negated = key.endswith("_not")
     word = key.removesuffix("_not")
-    if word not in _FIELDS:
-        raise BadRequest(f"unknown field '{key[:40]}'{suggestion(word, _FIELDS)}; accepted: {', '.join(_FIELDS)}")
+    if word not in FREE_FILTERS:
+        raise BadRequest(
+            f"unknown field '{key[:40]}'{suggestion(word, FREE_FILTERS)}; accepted: {', '.join(FREE_FILTERS)}"
+        )
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in values):
         raise BadRequest(f"{key[:40]} takes a text or a list of texts")
-    return make_filter(_FIELDS[word], "not_in" if negated else "in", values)
+    return make_filter(FREE_FILTERS[word], "not_in" if negated else "in", values)

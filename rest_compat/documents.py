@@ -162,14 +162,14 @@ def _rows(endpoint: Endpoint) -> str:
     if endpoint.include:
         columns.append(_fields(UTM, "withUtm"))
         columns += [
-            f"{_INCLUDED_NAMES[word]}: {camel_case(dimension)} @include(if: $with_{word})"
+            f"{INCLUDED_NAMES[word]}: {camel_case(dimension)} @include(if: $with_{word})"
             for word, dimension in INCLUDES.items()
         ]
     return _page(endpoint, " ".join(columns))
 
 
 # The columns that ``include`` adds, under the names REST gives them.  Contract §1.2.
-_INCLUDED_NAMES = {"device": "device_type", "browser": "browser", "os": "os", "channel_group": "channel_group"}
+INCLUDED_NAMES = {"device": "device_type", "browser": "browser", "os": "os", "channel_group": "channel_group"}
 
 
 def _overview(endpoint: Endpoint) -> str:

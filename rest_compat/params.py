@@ -21,6 +21,7 @@ from ..catalog.query import Granularity, Interval, Scope, SortOrder, StatsQuery,
 from ..schema.context import RequestContext
 from .spelled_params import spell_params
 
+LONGEST_GOAL = 200  # characters of a goal's name that stands in a path
 MOST_PARAMETERS = 100  # of one query; a mebibyte of unknown ones would take seconds to tell
 
 
@@ -87,7 +88,7 @@ def with_path_values(params: Mapping[str, Any], values: Mapping[str, str], given
 
 # Paths with a place for a value, as patterns.  A value is one plain segment: no slash, however written.
 _TEMPLATES = {
-    path: re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/%?#]{1,200})", re.escape(path)))
+    path: re.compile(re.sub(r"\\{(\w+)\\}", rf"(?P<\1>[^/%?#]{{1,{LONGEST_GOAL}}})", re.escape(path)))
     for path in ENDPOINTS_BY_PATH
     if "{" in path
 }
@@ -269,7 +270,7 @@ def _date(name: str, argument: str) -> Callable[[Reading, str], None]:
     return read
 
 
-_COMPARE_WORDS = {
+COMPARE_WORDS = {
     "previous": Compare.PREVIOUS,
     "true": Compare.PREVIOUS,
     "yoy": Compare.YOY,
@@ -280,9 +281,9 @@ _COMPARE_WORDS = {
 
 def _compare(reading: Reading, text: str) -> None:
     try:
-        reading.compare = _COMPARE_WORDS[text]
+        reading.compare = COMPARE_WORDS[text]
     except KeyError:
-        raise BadRequest(f"Invalid compare mode: '{text[:40]}'; accepted: {', '.join(_COMPARE_WORDS)}") from None
+        raise BadRequest(f"Invalid compare mode: '{text[:40]}'; accepted: {', '.join(COMPARE_WORDS)}") from None
 
 
 def _filters(reading: Reading, text: str) -> None:
@@ -309,6 +310,8 @@ def _goals(reading: Reading, texts: tuple[str, ...]) -> None:
 
 
 def _goal(reading: Reading, text: str) -> None:
+    if not 1 <= len(text) <= LONGEST_GOAL:
+        raise _refusal("type", f"type must have 1 to {LONGEST_GOAL} characters, got {len(text)}", "string_length")
     reading.report["goals"] = (text,)
 
 
@@ -399,16 +402,24 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("date_from", "the same as start_date", _date("date_from", "start_date"), same_as="start_date"),
         Parameter("date_to", "the same as end_date", _date("date_to", "end_date"), same_as="end_date"),
         Parameter(
-            "compare", "previous, yoy, true (previous) or none", _compare, lambda endpoint: endpoint.compare is not None
+            "compare",
+            "the window to compare with: previous, yoy, true (previous) or none",
+            _compare,
+            lambda endpoint: endpoint.compare is not None,
         ),
-        Parameter("filters", "field:op:value, several joined by commas", _filters),
+        Parameter("filters", "conditions of the form field:op:value, joined by commas", _filters),
         Parameter("segment", "a segment's slug or id", _segment),
-        Parameter("country", "two letters or unknown", _country, repeatable=True),
+        Parameter("country", "only this country: two letters or unknown", _country, repeatable=True),
         *(
             Parameter(name, f"only this {name}", _dimension(name, name), repeatable=True)
             for name in ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "browser", "os")
         ),
-        Parameter("device", "desktop, mobile or tablet", _dimension("device", "device_type"), repeatable=True),
+        Parameter(
+            "device",
+            "only this device type: desktop, mobile or tablet",
+            _dimension("device", "device_type"),
+            repeatable=True,
+        ),
         Parameter(
             "device_type",
             "the same as device",
@@ -444,7 +455,7 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("sort_by", "a metric of the report", _text_argument("sort_by"), lambda endpoint: bool(endpoint.sort)),
         Parameter(
             "sort_order",
-            "asc or desc",
+            "the direction: asc or desc",
             _word("sort_order", {order.value: order for order in SortOrder}),
             lambda endpoint: bool(endpoint.sort),
         ),
@@ -459,7 +470,7 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             "granularity",
-            "auto, hourly or daily",
+            "the step of the series: auto, hourly or daily",
             _word("granularity", {step.value: step for step in Granularity}),
             lambda endpoint: endpoint.granularity,
         ),

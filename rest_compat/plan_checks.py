@@ -16,6 +16,7 @@ from ..catalog.errors import Problem, suggestion
 from ..catalog.limits import MAX_BATCH_QUERIES
 from .bindings import field_of, is_pointer, written_bindings
 from .dependency_graph import cycles
+from .json_schema import Schema, array, ref, text, truth, whole_number
 from .json_text import ParsedJson, Path, excerpt, shortened
 
 PREFIX = "/stats/"
@@ -45,6 +46,7 @@ class Kind:
     """What a member may be."""
 
     accepted: str  # in words
+    schema: Schema  # in JSON Schema, for the API's description
     fault: Callable[[Any], str | None]  # the type of a value's fault, None where it has none
     required: bool = False
     hint: Callable[[str], str] = lambda _text: ""  # what a text of the right type may have been meant to be
@@ -61,7 +63,7 @@ def _whole_number(low: int, high: int) -> Kind:
             return "int_type"
         return None if low <= value <= high else "out_of_range"
 
-    return Kind(f"a whole number from {low} to {high}", fault)
+    return Kind(f"a whole number from {low} to {high}", whole_number(minimum=low, maximum=high), fault)
 
 
 def _id_fault(value: Any) -> str | None:
@@ -96,18 +98,34 @@ def _queries_fault(value: Any) -> str | None:
     return "too_long" if len(value) > MAX_BATCH_QUERIES else None
 
 
-ID = Kind("1 to 64 letters, digits, '_' or '-', starting with a letter or a digit", _id_fault, required=True)
-FLAG = Kind("true or false", _of_type(bool, "bool_type"))
+ID = Kind(
+    "1 to 64 letters, digits, '_' or '-', starting with a letter or a digit",
+    text(pattern=f"^{_ID.pattern}$"),
+    _id_fault,
+    required=True,
+)
+FLAG = Kind("true or false", truth(), _of_type(bool, "bool_type"))
 
 BODY = {
-    "queries": Kind(f"a list of 1 to {MAX_BATCH_QUERIES} queries", _queries_fault, required=True),
-    "options": Kind("an object", _of_type(dict, "object_type")),
+    "queries": Kind(
+        f"a list of 1 to {MAX_BATCH_QUERIES} queries",
+        array(ref("PlannedQuery"), minItems=1, maxItems=MAX_BATCH_QUERIES),
+        _queries_fault,
+        required=True,
+    ),
+    "options": Kind("an object", ref("BatchOptions"), _of_type(dict, "object_type")),
 }
 QUERY = {
     "id": ID,
-    "endpoint": Kind(f"a path that starts with '{PREFIX}'", _endpoint_fault, required=True, hint=_endpoint_hint),
-    "params": Kind("an object", _of_type(dict, "object_type"), required=True),
-    "depends_on": Kind("a list of query ids", _of_type(list, "list_type")),
+    "endpoint": Kind(
+        f"a path that starts with '{PREFIX}'",
+        text(pattern=f"^{PREFIX}"),
+        _endpoint_fault,
+        required=True,
+        hint=_endpoint_hint,
+    ),
+    "params": Kind("an object", ref("QueryParams"), _of_type(dict, "object_type"), required=True),
+    "depends_on": Kind("a list of query ids", array(ID.schema), _of_type(list, "list_type")),
 }
 OPTIONS = {
     "fail_fast": FLAG,
@@ -118,7 +136,9 @@ OPTIONS = {
 }
 BINDING = {
     "from": ID,
-    "path": Kind("a JSON Pointer such as '/data/0/utm_source'", _pointer_fault, required=True),
+    "path": Kind(
+        "a JSON Pointer such as '/data/0/utm_source'", text(format="json-pointer"), _pointer_fault, required=True
+    ),
 }
 
 

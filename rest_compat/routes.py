@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -140,9 +141,14 @@ def _params(request: Request) -> Mapping[str, Any]:
 
 async def _unknown_report(request: Request) -> Response:
     path = f"/stats/{request.path_params['path']}"
+    if path in _TAKING_A_BODY:
+        raise HTTPException(405, headers={"Allow": "POST"})
     if (trimmed := path.removesuffix("/")) in ENDPOINTS_BY_PATH:
         raise NotFound(f"Unknown endpoint: {path[:80]} (without the slash at the end: {trimmed})")
     raise NotFound(f"Unknown endpoint: {path[:80]}{suggestion(path, ENDPOINTS_BY_PATH)}")
+
+
+_TAKING_A_BODY = {endpoint.path for endpoint in ENDPOINTS.values() if endpoint.method == "POST"}
 
 
 def _batch(engine: Engine) -> Handler:

@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from html import escape
 from pathlib import Path
 from string import Template
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
+
+from .static_files import StaticFile, read_static, static_route
 
 GRAPHQL_PATH = "/graphql"
 STATIC_PATH = "/graphiql/static"
@@ -24,8 +23,6 @@ ICON = "icon.svg"
 
 # One tab each; the first is open.
 EXAMPLES = ("dashboard", "comparison")
-
-MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -47,21 +44,7 @@ PAGE_HEADERS = {
     "Cache-Control": "no-cache",
     "Vary": "Accept",
 }
-STATIC_HEADERS = {
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
-}
-
 _FOLDER = Path(__file__).parent / "static" / "graphiql"
-
-
-@dataclass(frozen=True, slots=True)
-class StaticFile:
-    """One file of the page, held in memory; equal content has an equal ``hashed_name``."""
-
-    hashed_name: str
-    media_type: str
-    body: bytes
 
 
 def wants_page(request: Request) -> bool:
@@ -86,27 +69,13 @@ def graphiql_routes() -> list[Route]:
 
     Raises ``FileNotFoundError`` where the installation lacks one.
     """
-    files = {file.hashed_name: file for file in static_files().values()}
-
-    async def static_file(request: Request) -> Response:
-        file = files.get(request.path_params["name"])
-        if file is None:
-            raise HTTPException(404)
-        return Response(file.body, media_type=file.media_type, headers=STATIC_HEADERS)
-
-    return [Route(f"{STATIC_PATH}/{{name}}", static_file, methods=["GET"])]
+    return [static_route(STATIC_PATH, static_files().values())]
 
 
 @cache
 def static_files() -> dict[str, StaticFile]:
     """Every file a browser may fetch, by its plain name, such as ``start.js``."""
-    return {name: _static_file(name) for name in (*STYLES, *SCRIPTS, ICON)}
-
-
-def _static_file(name: str) -> StaticFile:
-    path = _FOLDER / name
-    body = path.read_bytes()
-    return StaticFile(f"{path.stem}.{sha256(body).hexdigest()[:16]}{path.suffix}", MEDIA_TYPES[path.suffix], body)
+    return {name: read_static(_FOLDER / name) for name in (*STYLES, *SCRIPTS, ICON)}
 
 
 @cache

@@ -494,6 +494,21 @@ def test_rule_1_5_anything_else_under_stats_is_unknown(warehouse_file: Path, pat
     assert response.json()["error"]["code"] == "not_found"
 
 
+def test_a_report_that_takes_a_body_is_not_unknown_to_a_get(warehouse_file: Path) -> None:
+    response, _ = send(warehouse_file, "GET", "/api/v1/stats/query")
+
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+def test_a_goal_in_a_path_is_as_long_as_a_batch_would_take(warehouse_file: Path) -> None:
+    address = "/api/v1/stats/microconversions/{}?account_id=my-site"
+
+    longest, longer = (send(warehouse_file, "GET", address.format("g" * length))[0] for length in (200, 201))
+
+    assert (longest.status_code, longer.status_code) == (200, 422)
+    assert longer.json()["error"]["detail"][0]["field"] == "query.type"
+
+
 def test_an_answer_is_plain_json_without_nan(warehouse_file: Path) -> None:
     response, _ = send(
         warehouse_file, "GET", "/api/v1/stats/overview?account_id=my-site&start_date=2001-01-01&end_date=2001-01-31"
