@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +24,7 @@ from .batch_examples import PLAN, answer_example, events_example, ndjson_example
 from .batch_schemas import batch_schemas
 from .body_schemas import BODY_OF, body_schemas
 from .error_schemas import codes_of, envelope_name, error_name, error_schemas
+from .etags import etag_of, tag_held
 from .json_schema import Members, Schema, closed, one_of, ref, text, whole_number
 from .parameter_schemas import WORD_SCHEMAS, parameter_components, parameters_in
 from .response_schemas import SHARED_SCHEMAS, answer_name, report_schemas
@@ -42,8 +42,8 @@ def openapi_routes() -> list[Route]:
     async def openapi(request: Request) -> Response:
         body, tag = _served(request.scope.get("app_root_path", request.scope.get("root_path", "")))
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
-        if tag in (told.strip().removeprefix("W/") for told in request.headers.get("if-none-match", "").split(",")):
-            return Response(status_code=304, headers=headers)
+        if held := tag_held(",".join(request.headers.getlist("if-none-match")), tag):
+            return Response(status_code=304, headers=headers | {"ETag": held})
         return Response(body, media_type="application/json", headers=headers)
 
     return [Route(ADDRESS, openapi, methods=["GET"])]
@@ -52,7 +52,7 @@ def openapi_routes() -> list[Route]:
 @cache
 def _served(root_path: str) -> tuple[bytes, str]:
     body = orjson.dumps(openapi_document(root_path or "/"))
-    return body, f'"{sha256(body).hexdigest()[:32]}"'
+    return body, etag_of(body, "application/json")
 
 
 def openapi_document(server: str = "/") -> Json:

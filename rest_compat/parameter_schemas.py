@@ -14,7 +14,7 @@ from ..catalog.dimensions import DIMENSIONS
 from ..catalog.endpoints import ENDPOINTS, INCLUDES, Endpoint
 from ..catalog.filters import FILTER_FIELDS, MAX_VALUE_LENGTH, MAX_VALUES, OPERATORS, Match
 from ..catalog.periods import PERIODS, Compare
-from ..catalog.query import MAX_PAGE, MAX_SEARCH_LENGTH, Granularity, SortOrder
+from ..catalog.query import MAX_PAGE, MAX_SEARCH_LENGTH, Granularity, Interval, SortOrder
 from ..schema.naming import pascal_case
 from .json_schema import Schema, array, one_of, ref, sentence, text, truth, whole_number
 from .params import COMPARE_WORDS, LONGEST_GOAL, PARAMETERS, parameters_of
@@ -74,6 +74,7 @@ WORD_SCHEMAS: dict[str, Schema] = {
         COMPARE_WORDS, "Which earlier window to compare with; `true` is `previous`, `false` is `none`."
     ),
     "SortOrder": one_of(SortOrder, "Ascending or descending."),
+    "Interval": one_of(Interval, "The length of a point; weeks begin on Monday."),
     "Granularity": one_of(Granularity, "The step of a series; `auto` is hourly for one day and daily for more."),
     "IncludedColumn": one_of(INCLUDES, "A further column that rows are grouped by."),
 }
@@ -155,6 +156,7 @@ PARAMETER_SCHEMAS: dict[str, Maker] = {
     "limit": _size,
     "include_totals": _always(truth(default=False)),
     "granularity": _always(ref("Granularity") | {"default": Granularity.AUTO.value}),
+    "interval": _always(ref("Interval") | {"default": Interval.DAY.value}),
     "include": _always(ref("IncludedColumn")),
     "include_utm": _always(truth(default=False)),
 }

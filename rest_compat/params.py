@@ -476,7 +476,7 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             "interval",
-            "hour, day, week or month",
+            "the length of a point: hour, day, week or month",
             _word("interval", {step.value: step for step in Interval}),
             lambda endpoint: endpoint.shape is Shape.SERIES,
         ),

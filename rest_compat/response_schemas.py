@@ -13,9 +13,9 @@ from ..catalog.channels import CHANNELS
 from ..catalog.dimensions import DIMENSIONS
 from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, GOAL_SPLITS, INCLUDES, UTM, Endpoint, Shape
 from ..catalog.labels import LABELS
-from ..catalog.metrics import METRICS, Unit
+from ..catalog.metrics import METRICS, Unit, additive_metrics
 from ..catalog.periods import Compare
-from ..resolvers.answers import additive_metrics
+from ..catalog.query import Interval
 from ..resolvers.free_rows import told_metrics
 from ..resolvers.planner import EVENT_DIMENSIONS
 from ..schema.naming import pascal_case
@@ -139,6 +139,12 @@ DATE_RANGE = closed(
 )
 
 
+DAYS = closed(
+    {"start": day("The first day."), "end": day("The last day, included.", "2026-03-18")},
+    "Whole local days of an account, as the earlier edition tells them.",
+)
+
+
 def _metric(name: str, *, as_text: bool, said: str = "") -> Schema:
     metric = METRICS[name]
     money_as_text = as_text and metric.unit is Unit.MONEY
@@ -214,9 +220,9 @@ def _split_lists(endpoint: Endpoint) -> Members:
 
 def _splits(endpoint: Endpoint) -> dict[str, tuple[str, ...]]:
     """The splits of a goal, and the dimensions of each."""
-    by_source: dict[str, tuple[str, ...]] = {"by_source": UTM}
     if endpoint.shape is Shape.GOAL:
-        return by_source | {name: (dimension,) for name, dimension in GOAL_SPLITS.items()}
+        return GOAL_SPLITS
+    by_source: dict[str, tuple[str, ...]] = {"by_source": UTM}
     return by_source if endpoint.goal_kind == 0 else by_source | {"by_country": ("country",)}
 
 
@@ -272,6 +278,15 @@ def _step_row(endpoint: Endpoint) -> Row:
     }, frozenset()
 
 
+def _point(endpoint: Endpoint) -> Row:
+    when = {
+        "date": day("First local day of the point that is in the window."),
+        "hour": nullable(whole_number("Local hour; null unless by the hour.", minimum=0, maximum=23, examples=[11])),
+    }
+    beside = nullable(day("First day that the `_prev` members are about; null when there is none.", "2026-02-12"))
+    return _measured(endpoint, when, {"comparison_date": beside})
+
+
 _FREE_NUMBERS = {
     "hour": whole_number("Local hour.", minimum=0, maximum=23, examples=[11]),
     "day_of_week": whole_number("1 is Monday.", minimum=1, maximum=7, examples=[2]),
@@ -295,6 +310,7 @@ _ROW_MAKERS: dict[Shape, Callable[[Endpoint], Row]] = {
     Shape.TOP: _top_row,
     Shape.EVENTS: _event_row,
     Shape.STEPS: _step_row,
+    Shape.SERIES: _point,
     Shape.FREE: _free_row,
 }
 
@@ -500,6 +516,15 @@ def _steps(endpoint: Endpoint) -> Schema:
     return closed(members, endpoint.meaning)
 
 
+def _evolution(endpoint: Endpoint) -> Schema:
+    members = {
+        "data": _rows(endpoint, "Every moment of the window in its order, the empty ones included."),
+        "interval": ref("Interval") | {"examples": [Interval.DAY.value]},
+        "date_range": ref("Days"),
+    }
+    return closed(members, endpoint.meaning)
+
+
 def _free(endpoint: Endpoint) -> Schema:
     rows = ref(row_name(endpoint))
     members = {
@@ -523,11 +548,13 @@ _DATA_MAKERS: dict[Shape, Callable[[Endpoint], Schema]] = {
     Shape.NAMES: _names,
     Shape.EVENTS: _events,
     Shape.STEPS: _steps,
+    Shape.SERIES: _evolution,
     Shape.FREE: _free,
 }
 
 SHARED_SCHEMAS: Members = {
     "DateRange": DATE_RANGE,
+    "Days": DAYS,
     "SeriesPoint": SERIES_POINT,
     "Series": SERIES,
     "OverviewTraffic": OVERVIEW_TRAFFIC,
@@ -579,5 +606,6 @@ _ENVELOPES: dict[Shape, Callable[[Endpoint, Schema], Schema]] = {
     Shape.GOAL: _object_answer,
     Shape.NAMES: _array_answer,
     Shape.EVENTS: _events_answer,
+    Shape.SERIES: _events_answer,
     Shape.STEPS: _object_answer,
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..catalog.endpoints import Endpoint, Shape
 from ..catalog.metrics import METRICS, Unit
-from ..catalog.query import FreeColumns, Interval
+from ..catalog.query import FreeColumns
 from ..resolvers.free_rows import told_metrics
 from .params import RestQuery
 
@@ -129,12 +129,10 @@ def _steps(query: RestQuery, report: Json) -> Json:
 
 
 def _series(query: RestQuery, report: Json) -> Json:
-    """Rows beside their interval and days; only hours tell an hour.  Contract §1.17, the (F) edition's ``/stats/evolution``."""
-    hourly = query.stats.interval is Interval.HOUR
-    rows = [row if hourly else {name: row[name] for name in row if name != "hour"} for row in report["points"]]
-    _money_to_numbers(rows)
+    """Rows beside their interval and days.  Contract §1.17, the (F) edition's ``/stats/evolution``."""
+    _money_to_numbers(report["points"])
     days = {"start": report["date_range"]["start_date"], "end": report["date_range"]["end_date"]}
-    return {"data": rows, "interval": query.stats.interval.value, "date_range": days}
+    return {"data": report["points"], "interval": query.stats.interval.value, "date_range": days}
 
 
 def _free(query: RestQuery, report: Json) -> Json:

@@ -11,8 +11,8 @@ from anyio.to_thread import run_sync
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..rest_compat.etags import encoded_tag
 from ..rest_compat.preferences import preferences, quality
-from .etags import encoded_tag
 
 GZIP = "gzip"
 MIN_BYTES = 1_000  # below, the answer is one packet anyway

@@ -21,12 +21,12 @@ from starlette.routing import Route
 
 from ..catalog.errors import StatsError
 from ..resolvers.loader import Sharing
+from ..rest_compat.etags import etag_of, tag_held
 from ..rest_compat.responses import ClientGone, EmptyResponse, retry_after, server_timing, unless_client_leaves
 from ..schema.context import RequestContext
 from ..schema.cost import cost_of
 from ..schema.engine import Engine
 from ..schema.schema import masked, schema
-from .etags import etag_of, tag_held
 from .graphiql import GRAPHQL_PATH, graphiql_page, wants_page
 from .graphql_requests import read_entries, read_graphql_request
 from .media_types import JSON_TYPE, RESPONSE_TYPE, negotiated

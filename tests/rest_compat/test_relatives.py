@@ -316,6 +316,7 @@ def test_an_evolution_has_the_rows_interval_and_days_of_the_earlier_edition(ware
     assert [row["date"] for row in answer["data"]] == ["2026-02-17", "2026-03-01"]
     assert answer["data"][1] == {
         "date": "2026-03-01",
+        "hour": None,
         "entrances": 3,
         "engaged_entrances": 3,
         "bounces": 0,

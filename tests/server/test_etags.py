@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fanin.server.etags import etag_of, tag_held
+from fanin.rest_compat.etags import etag_of, tag_held
 from fanin.server.settings import ServerSettings
 from fanin.tests.callers import Ask, closed, document, graphql, key_for, limits, sent
 from fanin.tests.facts import visit, write
