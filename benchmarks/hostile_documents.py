@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from graphql import get_introspection_query
 
 from fanin.catalog.limits import DocumentRules
-from fanin.schema.documents import Document, read_document
+from fanin.schema.documents import read_document
 from fanin.schema.schema import schema
 
 TARGET_MS = 20
@@ -73,26 +73,26 @@ HOSTILE = (
     Hostile("fragments in a circle of 2", circle(2), None),
     Hostile("fragments in a circle of 150", circle(150), "max_fields"),
     Hostile("fragments in a chain of 250", chain(250), None),
-    Hostile("field x 2,400", "{ " + "a " * 2_400 + "}", "max_fields"),
+    Hostile("field x 2,100", "{ " + "a " * 2_100 + "}", "max_fields"),
     Hostile("field x 4,000 (24 kB)", "{ " + "field " * 4_000 + "}", "max_document_tokens"),
-    Hostile("field x 1,900", f"{STATS} {'__typename ' * 1_900} }} }}", "max_comparisons"),
+    Hostile("field x 1,790", f"{STATS} {'__typename ' * 1_790} }} }}", "max_comparisons"),
     Hostile("fields inside fields, 13 deep", STATS + " pages {" * 11 + " total" + " }" * 13, "max_depth"),
     Hostile("fields inside fields, 250 deep", "{ " + "a { " * 250 + "b" + " }" * 251, None),
     Hostile("alias x 3,000 (24 kB)", "{ " + " ".join(f"a{n}: b" for n in range(3_000)) + " }", "max_document_tokens"),
-    Hostile("alias x 800", "{ " + " ".join(f"a{n}: b" for n in range(800)) + " }", "max_aliases"),
-    Hostile("alias x 800 in a fragment that is not spread", "{ a } fragment f on Query { " + " ".join(f"a{n}: b" for n in range(800)) + " }", "max_aliases"),
+    Hostile("alias x 700", "{ " + " ".join(f"a{n}: b" for n in range(700)) + " }", "max_aliases"),
+    Hostile("alias x 700 in a fragment that is not spread", "{ a } fragment f on Query { " + " ".join(f"a{n}: b" for n in range(700)) + " }", "max_aliases"),
     Hostile("stats x 51", "{ " + " ".join(f's{n}: stats(accountId: "a") {{ os {{ total }} }}' for n in range(51)) + " }", "max_root_fields"),
     Hostile("conflicting fields x 240", conflicting(240), "max_comparisons"),
     Hostile("@skip x 5,000 (75 kB)", "{ __typename " + "@skip(if: true) " * 5_000 + "}", "max_document_length"),
     Hostile("@skip x 300", "{ __typename " + "@skip(if: true) " * 300 + "}", "max_directives"),
     Hostile("unknown directive x 5,000", "{ __typename " + "@aa " * 5_000 + "}", "max_document_tokens"),
-    Hostile("unknown directive x 1,200", "{ __typename " + "@aa " * 1_200 + "}", "max_directives"),
-    Hostile("unknown field x 1,900", f"{STATS} " + " ".join(f"statz{n}" for n in range(1_900)) + " }" + " }", None),
-    Hostile("argument x 800", '{ stats(accountId: "a", ' + "period: " + '"1d", period: ' * 800 + '"1d") { os { total } } }', "max_inputs"),
-    Hostile("variable x 600", "query (" + " ".join(f"$v{n}: Int" for n in range(600)) + ") { __typename }", "max_inputs"),
-    Hostile("operation x 490", " ".join(f"query q{n} {{ nope }}" for n in range(490)), None),
+    Hostile("unknown directive x 1,000", "{ __typename " + "@aa " * 1_000 + "}", "max_directives"),
+    Hostile("unknown field x 1,790", f"{STATS} " + " ".join(f"statz{n}" for n in range(1_790)) + " }" + " }", None),
+    Hostile("argument x 700", '{ stats(accountId: "a", ' + "period: " + '"1d", period: ' * 700 + '"1d") { os { total } } }', "max_inputs"),
+    Hostile("variable x 530", "query (" + " ".join(f"$v{n}: Int" for n in range(530)) + ") { __typename }", "max_inputs"),
+    Hostile("operation x 430", " ".join(f"query q{n} {{ nope }}" for n in range(430)), None),
     Hostile("list inside list, 190 deep", "{ stats(accountId: " + "[" * 190 + "]" * 190 + ") { os { total } } }", None),
-    Hostile("value x 2,400 in a list", '{ stats(accountId: "a", filters: [' + "1 " * 2_400 + "]) { os { total } } }", "max_inputs"),
+    Hostile("value x 2,100 in a list", '{ stats(accountId: "a", filters: [' + "1 " * 2_100 + "]) { os { total } } }", "max_inputs"),
     Hostile("text of 31,000 characters", '{ stats(accountId: "' + "a" * 31_000 + '", x: 1) { os { total } } }', None),
     Hostile("comment x 15,000", "#\n" * 15_000 + "{ __typename }", "max_document_tokens"),
     Hostile("space x 90,000", " " * 90_000 + "{ __typename }", "max_document_length"),
@@ -101,26 +101,32 @@ HOSTILE = (
 )  # fmt: skip
 
 
-def refused(hostile: Hostile) -> Document:
-    return read_document(hostile.text, schema.graphql_schema, DocumentRules())
-
-
 def main() -> None:
-    sys.stdout.write("| document | characters | refused by | ms of CPU |\n|---|---:|---|---:|\n")
-    slowest = 0.0
-    for hostile in HOSTILE:
-        taken = min(_cpu_ms(hostile) for _ in range(ROUNDS))
-        slowest = max(slowest, taken)
-        reason = hostile.limit or "the language"
-        sys.stdout.write(f"| {hostile.name} | {len(hostile.text):,} | {reason} | {taken:.1f} |\n")
-    introspection = Hostile("the usual introspection, accepted", get_introspection_query(), None)
-    sys.stdout.write(f"| {introspection.name} | {len(introspection.text):,} | - | {_cpu_ms(introspection):.1f} |\n")
-    sys.stdout.write(f"\nSlowest {slowest:.1f} ms; target under {TARGET_MS} ms.\n")
+    sys.stdout.write("\n".join(hostile_section()) + "\n")
 
 
-def _cpu_ms(hostile: Hostile) -> float:
+def hostile_section() -> list[str]:
+    """What refusing each takes, the least of some rounds: documents are refused once and then remembered."""
+    taken = {hostile: min(_cpu_ms(hostile.text) for _ in range(ROUNDS)) for hostile in HOSTILE}
+    return [
+        "## Hostile documents",
+        "",
+        f"Processor time to refuse each, read for the first time.  Slowest {max(taken.values()):.1f} ms; target: under "
+        f"{TARGET_MS} ms.  The usual introspection is accepted and takes {_cpu_ms(get_introspection_query()):.1f} ms.",
+        "",
+        "| document | characters | refused by | ms |",
+        "|---|---:|---|---:|",
+        *(
+            f"| {hostile.name} | {len(hostile.text):,} | {hostile.limit or 'the language'} | {ms:.1f} |"
+            for hostile, ms in taken.items()
+        ),
+        "",
+    ]
+
+
+def _cpu_ms(text: str) -> float:
     began = time.process_time()
-    document = refused(hostile)
+    document = read_document(text, schema.graphql_schema, DocumentRules())
     for operation in document.operations:
         document.refused(operation.name, {})
     return (time.process_time() - began) * 1000

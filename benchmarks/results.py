@@ -9,6 +9,7 @@ import duckdb
 
 from .graphql_execution import FANIN, ROWS, STOCK, ExecutionFigures
 from .graphql_execution import REPORTS as TILES
+from .hostile_documents import hostile_section
 from .import_speed import ImportFigures
 from .reports import BATCH, ENGINE, REPORTS, STATEMENTS, ReportFigures
 
@@ -24,7 +25,7 @@ _HOW = {
 
 
 def as_markdown(reports: ReportFigures, executed: ExecutionFigures, imported: ImportFigures) -> str:
-    return "\n".join([*_reports(reports), *execution_section(executed), *_import(imported), ""])
+    return "\n".join([*_reports(reports), *execution_section(executed), *hostile_section(), *_import(imported), ""])
 
 
 def _reports(figures: ReportFigures) -> list[str]:

@@ -31,11 +31,11 @@ LIMITS: dict[str, tuple[int, str]] = {
 # Of one GraphQL document.  Fragments count as often as they are spread; rows as often as they may be answered.
 DOCUMENT_LIMITS: dict[str, tuple[int, str]] = {
     "max_document_length": (32_000, "characters of a GraphQL document"),
-    "max_document_tokens": (2_500, "tokens of a GraphQL document, and of its comments"),
+    "max_document_tokens": (2_200, "tokens of a GraphQL document, and of its comments"),
     "max_depth": (12, "fields inside each other; introspection does not count"),
     "max_aliases": (60, "aliases of one operation"),
     "max_root_fields": (50, "root fields of one operation, each with a scope of its own"),
-    "max_fields": (2_000, "fields, fragments and spreads of one operation"),
+    "max_fields": (1_800, "fields, fragments and spreads of one operation"),
     "max_directives": (50, "directives of one operation"),
     "max_inputs": (500, "arguments, variables and values of one operation"),
     "max_comparisons": (4_000, "steps of comparing fields that share a name in the answer"),
