@@ -19,10 +19,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..catalog.errors import StatsError
+from ..catalog.errors import NotFound, StatsError
 from ..resolvers.loader import Sharing
 from ..rest_compat.etags import etag_of, tag_held
-from ..rest_compat.responses import ClientGone, EmptyResponse, retry_after, server_timing, unless_client_leaves
+from ..rest_compat.responses import (
+    ClientGone,
+    EmptyResponse,
+    error_response,
+    retry_after,
+    server_timing,
+    unless_client_leaves,
+)
 from ..schema.context import RequestContext
 from ..schema.cost import cost_of
 from ..schema.engine import Engine
@@ -40,6 +47,7 @@ REVALIDATED = {"Cache-Control": "private, no-cache"}
 NOT_STORED = {"Cache-Control": "no-store"}
 
 COST_HEADER = "X-Fanin-Cost"
+NO_PAGE = "There is no GraphiQL here; ask with POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,9 @@ def graphql_routes(engine: Engine, persisted: PersistedQueries, *, production: b
     async def graphql(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": ", ".join(METHODS)})
-        if wants_page(request) and not production:
-            return graphiql_page(request)
+        if wants_page(request):
+            # Never executed instead: the entrance lets a browser that looks for the page in uncounted.
+            return error_response(request, NotFound(NO_PAGE)) if production else graphiql_page(request)
         try:
             return await _answer(
                 request, engine, persisted, tells_cost=_tells_cost(request, unless_said=not production)
