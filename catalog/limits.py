@@ -54,3 +54,7 @@ class DocumentRules:
     enforced: bool = True  # else a document over a limit is logged and executed
     introspection: bool = True
     suggestions: bool = True  # "Did you mean ...?" tells what is there
+
+    def most_rows(self, operations: int) -> int | None:
+        """How many rows so many operations together may be answered with; None where nothing is refused."""
+        return operations * self.limits["max_rows"] if self.enforced else None

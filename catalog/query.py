@@ -411,6 +411,22 @@ def _free_grouping(free: FreeColumns | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(FREE_DIMENSIONS[word] for word in (free.dimensions if free else ())))
 
 
+SHORT_LISTS = 50  # rows that an answer without pages or moments counts for
+SERIES_OF_OVERVIEW = 9
+
+
+def most_rows(query: StatsQuery) -> int:
+    """How many rows or points the answer may hold at most, which is what it costs to write it."""
+    days = query.scope.window.days
+    match query.endpoint.shape:
+        case Shape.TOTALS:
+            return SERIES_OF_OVERVIEW * days * (24 if query.granularity is Granularity.HOURLY else 1)
+        case Shape.SERIES:
+            return days * 24 if query.interval is Interval.HOUR else days
+        case _:
+            return query.page_size or SHORT_LISTS
+
+
 def summed_metrics(query: StatsQuery, table: Table) -> tuple[str, ...]:
     """The additive metrics of one table that answering ``query`` takes."""
     own = sums_needed((*query.free.metrics, ROW_COUNT[table]) if query.free else query.endpoint.metrics)

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from ..catalog.accounts import Account, check_account_id
-from ..catalog.errors import AccountNotFound, Forbidden
+from ..catalog.errors import AccountNotFound, BadRequest, Forbidden
 from ..catalog.identity import ANYONE, Identity
-from ..catalog.query import Scope, make_scope
+from ..catalog.query import Scope, StatsQuery, make_scope, most_rows
 from ..catalog.segments import NamedSegment, find_segment
 from ..resolvers.loader import StatsLoader
 from .documents import Documents
@@ -25,9 +25,26 @@ class RequestContext:
     now: datetime
     segments: tuple[NamedSegment, ...] = ()  # the saved ones
     identity: Identity = ANYONE  # for whom ``accounts`` are all there are
+    rows_left: int | None = None  # that the request may still be answered with; None: any number
     asked: dict[int, Any] = field(default_factory=dict)  # reports' questions, for their rows.  See ``drill_down``
     report_ms: dict[str, float] = field(default_factory=dict)  # path in the answer: from asked to answered
     documents: Documents = field(default_factory=Documents)  # those of the process, and the rules they are read under
+
+    def charge(self, query: StatsQuery) -> None:
+        """Take the rows that an answer may hold off those that the request may be answered with.
+
+        The guard has seen the document alone; only here are variables, windows and the rows that reports are inside of known.
+        Raises ``BadRequest`` when there are not that many left.
+        """
+        if self.rows_left is None:
+            return
+        self.rows_left -= most_rows(query)
+        if self.rows_left < 0:
+            most = self.documents.rules.limits["max_rows"]
+            raise BadRequest(
+                f"The request is over max_rows: its reports may return more than {most} rows; ask for shorter lists, fewer "
+                "rows to look into or fewer days"
+            )
 
     def account(self, account_id: str) -> Account:
         """The account of that id, if it may be read.

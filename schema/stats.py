@@ -165,6 +165,7 @@ async def _answer(question: Callable[[], StatsQuery], stats: Any, info: Any) -> 
     try:
         asked = question()
         remember(info, asked, stats.level)
+        info.context.charge(asked)
         return await info.context.loader.load(asked)
     finally:
         path = ".".join(key for key in info.path.as_list() if isinstance(key, str))  # alike in all rows of a list

@@ -167,6 +167,7 @@ async def _run(request: Request, engine: Engine, operations: Sequence[Operation 
     """All operations from one context, so that what they have in common is scanned once."""
     started = time.perf_counter()
     async with engine.request() as context:
+        context.rows_left = engine.documents.rules.most_rows(len(operations))
         running = asyncio.gather(*(_outcome(operation, context) for operation in operations))
         outcomes = await unless_client_leaves(request, running)
     wall_ms = 1000 * (time.perf_counter() - started)

@@ -6,9 +6,13 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from fanin.tests.facts import bought, client_of, engine_over, visit, write
+from fanin.app import create_app
+from fanin.catalog.limits import DOCUMENT_LIMITS, DocumentRules
+from fanin.server.settings import ServerSettings
+from fanin.tests.facts import bought, engine_over, visit, write
 
 FACTS = [
     visit("2026-03-10T10:00", "/a", "/b", utm_source="google", utm_campaign="brand", country="ES", device_type="mobile",
@@ -28,13 +32,16 @@ def warehouse_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def ask(path: Path, document: str) -> tuple[dict[str, Any], int]:
-    """The answer, and how many scans it took."""
+def ask(path: Path, document: str, **variables: Any) -> tuple[dict[str, Any], int]:
+    """The answer, and how many scans it took; at most 10,000 rows are given."""
+    rules = DocumentRules({name: value for name, (value, _) in DOCUMENT_LIMITS.items()} | {"max_rows": 10_000})
 
     async def asked() -> tuple[dict[str, Any], int]:
         with engine_over(path) as (engine, warehouse):
-            async with client_of(engine) as client:
-                return (await client.post("/graphql", json={"query": document})).json(), len(warehouse.scans)
+            transport = httpx.ASGITransport(create_app(engine, ServerSettings(documents=rules)))
+            async with httpx.AsyncClient(transport=transport, base_url="http://fanin.test") as client:
+                body = {"query": document, "variables": {"days": variables.get("period")}}
+                return (await client.post("/graphql", json=body)).json(), len(warehouse.scans)
 
     return asyncio.run(asked())
 
@@ -169,6 +176,23 @@ def test_a_fault_inside_a_row_stays_inside_it(warehouse_file: Path) -> None:
     assert [error["path"] for error in answer["errors"]] == [
         ["stats", "sources", "rows", place, "within", "campaigns"] for place in (0, 1)
     ]
+
+
+def test_what_all_rows_together_may_return_is_limited_though_the_document_is_short(warehouse_file: Path) -> None:
+    document = """query ($days: String) { stats(accountId: "acme", period: $days) { pages { rows { path
+      within { timeSeries(interval: HOUR) { points { entrances } } } } } } }"""
+
+    answer, _ = ask(warehouse_file, document, period="12m")
+    shorter, _ = ask(warehouse_file, document, period="30d")
+
+    message = (
+        "The request is over max_rows: its reports may return more than 10000 rows; ask for shorter lists, fewer rows to "
+        "look into or fewer days"
+    )
+    inner = [row["within"]["timeSeries"] for row in answer["data"]["stats"]["pages"]["rows"]]
+    assert [report is None for report in inner] == [False, True]
+    assert [(error["message"], error["extensions"]["code"]) for error in answer["errors"]] == [(message, "bad_request")]
+    assert "errors" not in shorter
 
 
 def test_several_accounts_in_one_request_have_scans_of_their_own(warehouse_file: Path) -> None:
