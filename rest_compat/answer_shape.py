@@ -53,8 +53,9 @@ def widest_shape(report: str) -> Any | None:
         stats = ask(Scope("", Window(date.min, date.min)), report)
     except StatsError:
         return None
-    query = RestQuery(stats, {}, Compare.NONE, (), include_totals=True)
-    return rest_data(query, _specimen(report, frozenset()))
+    totals = stats.endpoint.include_totals  # the one switch that not every report with its part has
+    query = RestQuery(stats, {}, Compare.NONE, (), include_totals=totals)
+    return rest_data(query, _specimen(report, frozenset({("withTotals", totals)})))
 
 
 class NoSuchPath(LookupError):
