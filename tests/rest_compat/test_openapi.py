@@ -160,6 +160,7 @@ def test_every_example_is_what_its_schema_says(operation: tuple[str, str]) -> No
 @pytest.mark.parametrize("endpoint", IN_A_BATCH, ids=lambda endpoint: endpoint.name)
 def test_a_schema_has_every_member_that_an_answer_can_have(endpoint: Endpoint) -> None:
     widest = widest_shape(endpoint.name) or pytest.skip("its shape depends on what is asked")
+
     def check(value: Any, schema: dict[str, Any]) -> None:
         schema = resolved(next(iter(schema.get("anyOf", [schema]))))
         if isinstance(value, list):
