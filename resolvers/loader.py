@@ -1,13 +1,15 @@
 """The loader of one request: it collects every question that becomes ready in one tick, and asks each once.
 
-Below it the planner fuses them into scans.  aiodataloader is wrapped because of how it treats failure: a cancelled
-waiter would cancel the others, and a batch that is cancelled would leave them hanging.
+Below it lie the answers that are kept, then the planner, which fuses questions into scans, then the reads that other
+requests have under way.  aiodataloader is wrapped because of how it treats failure: a cancelled waiter would cancel the
+others, and a batch that is cancelled would leave them hanging.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -20,12 +22,14 @@ from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
 from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot
 from .answers import Answer, cut
+from .cache import AnswerCache
+from .flights import Flights
 from .gate import ScanGate
 from .planner import SharedKey, covers, fuse, listings, shared_keys
 
 log = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", Scan, Listing)
 Told = TypeVar("Told", bound=Mapping[Any, Groups | Keys])
 Started = tuple[Scan, "asyncio.Task[ScanResult]"]
 
@@ -36,6 +40,8 @@ class Sharing:
 
     fields: int = 0  # questions asked
     distinct: int = 0  # after equal ones were asked once
+    cache_hits: int = 0  # of them, those whose answer was kept from another request
+    joined: int = 0  # reads that another request had begun; they cost this one none
     scans: int = 0  # statements sent to the warehouse
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
@@ -48,12 +54,22 @@ class Sharing:
 class StatsLoader:
     """Answers questions for one request; make it inside the running loop, and close it when the request is over."""
 
-    def __init__(self, snapshot: Snapshot, gate: ScanGate, max_scans: int = 10) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        gate: ScanGate,
+        max_scans: int = 10,
+        *,
+        cache: AnswerCache | None = None,
+        flights: Flights | None = None,
+    ) -> None:
         self.sharing = Sharing()
         self._snapshot = snapshot
         self._gate = gate
+        self._cache = cache or AnswerCache()
+        self._flights = flights or Flights()
         self._slots = asyncio.Semaphore(max_scans)
-        self._loader: DataLoader[StatsQuery, asyncio.Task[Answer]] = DataLoader(self._start_answers)
+        self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
         self._closed = False
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
@@ -88,15 +104,23 @@ class StatsLoader:
             task.cancel()
         await asyncio.gather(*tasks, *self._answers, return_exceptions=True)
 
-    async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Task[Answer]]:
-        """One running answer per question, in order.  Each is ready as soon as its own scans are.  Rule 5.1."""
+    async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
+        """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""
         self.sharing.distinct += len(queries)
-        started = self._start_scans(queries)
-        answers = [asyncio.create_task(self._answer(query, started)) for query in queries]
-        for answer in answers:
-            answer.add_done_callback(_retrieve)
-        self._answers += answers
-        return answers
+        kept = {query: answer for query in queries if (answer := self._kept(query)) is not None}
+        self.sharing.cache_hits += len(kept)
+        started = self._start_scans([query for query in queries if query not in kept])
+        return [_ready(kept[query]) if query in kept else self._start_answer(query, started) for query in queries]
+
+    def _start_answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> asyncio.Task[Answer]:
+        answer = asyncio.create_task(self._answer(query, started))
+        answer.add_done_callback(_retrieve)
+        self._answers.append(answer)
+        return answer
+
+    def _kept(self, query: StatsQuery) -> Answer | None:
+        account = self._snapshot.accounts.get(query.scope.account)
+        return None if account is None else self._cache.find(query, account)
 
     def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
         """For each key the scan that answers all of its questions: one that runs already, or a new one."""
@@ -105,9 +129,13 @@ class StatsLoader:
             for key in shared_keys(query):
                 by_key[key].append(query)
         return {
-            key: self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, [*asking, *self._expected[key]]))
+            key: self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, [*asking, *self._coming(key)]))
             for key, asking in by_key.items()
         }
+
+    def _coming(self, key: SharedKey) -> list[StatsQuery]:
+        """What is expected and not kept."""
+        return [query for query in self._expected[key] if self._kept(query) is None]
 
     async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
         """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
@@ -122,15 +150,21 @@ class StatsLoader:
             raise InternalError("Internal error") from None
 
     async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
+        account = self._snapshot.accounts[query.scope.account]
         results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
         parts: dict[str, Any] = {name: results[part.table][part.dimensions] for name, part in groupings(query).items()}
         parts |= {name: await self._fetched(listing) for name, listing in listings(query).items()}
-        return cut(query, parts, self._snapshot.accounts[query.scope.account])
+        answer = self._cache.find(query, account)  # another request may have waited for the same scan
+        if answer is None:
+            answer = cut(query, parts, account)
+            self._cache.keep(query, account, answer)
+        return answer
 
     async def _fetched(self, listing: Listing) -> ListingResult:
         """The rows of a listing, fetched once for all who ask."""
         if listing not in self._listings:
-            self._listings[listing] = asyncio.create_task(self._in_turn(listing.account, self._snapshot.fetch, listing))
+            reading = self._in_turn(listing, listing, operator.eq, self._snapshot.fetch)
+            self._listings[listing] = asyncio.create_task(reading)
         try:
             return await self._listings[listing]
         except BaseException:
@@ -157,15 +191,29 @@ class StatsLoader:
         return None
 
     def _start(self, key: SharedKey, scan: Scan) -> Started:
-        started = scan, asyncio.create_task(self._in_turn(scan.account, self._snapshot.scan, scan))
+        started = scan, asyncio.create_task(self._in_turn(key, scan, covers, self._snapshot.scan))
         self._scans[key].append(started)
         return started
 
-    async def _in_turn(self, account: str, read: Callable[[Asked], Awaitable[Told]], asked: Asked) -> Told:
-        """Read from the warehouse once there is a slot for it."""
+    async def _in_turn(
+        self,
+        key: SharedKey | Listing,
+        asked: Asked,
+        covers: Callable[[Asked, Asked], bool],
+        read: Callable[[Asked], Awaitable[Told]],
+    ) -> Told:
+        """Read from the warehouse once there is a slot for it, or wait for another request that reads the same."""
         if self._closed:
             raise asyncio.CancelledError
-        async with self._slots, self._gate.slot(account):
+        account = self._snapshot.accounts[asked.account]
+        async with self._slots:
+            told, joined = await self._flights.read((account, key), asked, covers, lambda: self._read(asked, read))
+            self.sharing.joined += joined
+            return told
+
+    async def _read(self, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
+        """Whoever begins a read is told its cost."""
+        async with self._gate.slot(asked.account):
             began = time.perf_counter()
             self.sharing.scans += 1
             try:
@@ -174,6 +222,12 @@ class StatsLoader:
                 return told
             finally:
                 self.sharing.scan_ms += (time.perf_counter() - began) * 1000
+
+
+def _ready(answer: Answer) -> asyncio.Future[Answer]:
+    ready: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    ready.set_result(answer)
+    return ready
 
 
 def _retrieve(answer: asyncio.Task[Answer]) -> None:

@@ -173,6 +173,7 @@ def _server_timing(run: BatchRun) -> str:
         "wall": f"dur={run.wall_ms:.1f}",
         "scan": f'dur={sharing.scan_ms:.1f};desc="{sharing.scans} scans"',
         "identical": f'desc="{sharing.identical} identical"',
+        "cache": f'desc="{sharing.cache_hits} kept, {sharing.joined} joined"',
     }
     return ", ".join(f"{name};{told}" for name, told in metrics.items())
 

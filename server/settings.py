@@ -28,6 +28,7 @@ JWT_PLAN = "FANIN_JWT_PLAN"
 RATE_LIMIT = "FANIN_RATE_LIMIT"
 RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
 CORS_ORIGINS = "FANIN_CORS_ORIGINS"
+CACHE_MB = "FANIN_CACHE_MB"
 
 SETTINGS: dict[str, str] = {
     SEGMENTS: "a TOML file of saved segments",
@@ -39,7 +40,11 @@ SETTINGS: dict[str, str] = {
     "none on a loopback host that is open",
     RATE_LIMIT_STORE: "where several processes count together: redis://host:6379/0",
     CORS_ORIGINS: "origins whose pages may ask, joined by commas, or *",
+    CACHE_MB: "megabytes of answers each process keeps; 64 unless said, 0 keeps none",
 }
+
+# Whole megabytes unless said.
+_MEGABYTES = {CACHE_MB: 64}
 
 # A browser's Origin header: scheme, host and perhaps a port, and nothing behind.
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
@@ -83,6 +88,14 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
         rate_limit_store=given.get(RATE_LIMIT_STORE, ""),
         cors_origins=_origins(given.get(CORS_ORIGINS, "")),
     )
+
+
+def room_bytes(variable: str, environment: Mapping[str, str] | None = None) -> int:
+    """How much memory the environment gives to what ``variable`` names.  Raises ``BadRequest`` naming the variable."""
+    text = (os.environ if environment is None else environment).get(variable) or str(_MEGABYTES[variable])
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise BadRequest(f"{variable} must be a whole number of megabytes, got '{text[:40]}'")
+    return int(text) * 1_000_000
 
 
 def is_loopback(host: str) -> bool:
