@@ -11,16 +11,16 @@ import asyncio
 import logging
 import operator
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
-from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot
+from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot, Source
 from .answers import Answer, cut
 from .cache import AnswerCache
 from .flights import Flights
@@ -45,6 +45,7 @@ class Sharing:
     scans: int = 0  # statements sent to the warehouse
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
+    sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
 
     @property
     def identical(self) -> int:
@@ -219,6 +220,7 @@ class StatsLoader:
             try:
                 told = await read(asked)
                 self.sharing.rows += _rows_of(told)
+                self.sharing.sources[told.source if isinstance(told, ScanResult) else Source.STATEMENT] += 1
                 return told
             finally:
                 self.sharing.scan_ms += (time.perf_counter() - began) * 1000

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from ..catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH, Endpoint, Shape
 from ..catalog.errors import InvalidQuery, NotFound, StatsError, suggestion
+from ..resolvers.loader import Sharing
 from ..schema.engine import Engine
 from .batch import BatchRun, run_batch, validate_batch
 from .bodies import read_free_query, read_funnel, read_object
@@ -172,10 +173,17 @@ def _server_timing(run: BatchRun) -> str:
     metrics: dict[str, Any] = {
         "wall": f"dur={run.wall_ms:.1f}",
         "scan": f'dur={sharing.scan_ms:.1f};desc="{sharing.scans} scans"',
+        "source": f'desc="{_sources(sharing)}"',
         "identical": f'desc="{sharing.identical} identical"',
         "cache": f'desc="{sharing.cache_hits} kept, {sharing.joined} joined"',
     }
     return ", ".join(f"{name};{told}" for name, told in metrics.items())
+
+
+def _sources(sharing: Sharing) -> str:
+    """What the scans were read from: "2 rollup, 1 statement"."""
+    told = (f"{count} {source.value}" for source, count in sorted(sharing.sources.items()))
+    return ", ".join(told) or "nothing read"
 
 
 def _validate(engine: Engine) -> Handler:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -24,7 +25,9 @@ from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
 from .grouping import group_rows, merge_groups
-from .layout import NO_EXTENSIONS, SCHEMA_VERSION
+from .layout import FIRST_WITH_ROLLUPS, NO_EXTENSIONS, READABLE_LAYOUTS
+from .rollup_reading import Combinations, build_rollup_statement, rolled_groups
+from .rollups import COMBINED_CODES, Rollup, is_rolled_up
 from .statements import (
     DATABASE,
     build_listing,
@@ -54,11 +57,12 @@ ROWS_IN_MEMORY = 100_000
 class DuckDBWarehouse:
     """A warehouse file.  Raises ``WarehouseUnavailable`` with one sentence when it is missing or no warehouse."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, use_rollups: bool = True) -> None:
         self._path = path
+        self._use_rollups = use_rollups
         self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="scan")
         self._identity = _identity(path)
-        self._snapshot = DuckDBSnapshot(path, self._threads)
+        self._snapshot = DuckDBSnapshot(path, self._threads, use_rollups=use_rollups)
 
     def snapshot(self) -> DuckDBSnapshot:
         """The state of the file as it is now; reopened only when an import has replaced it."""
@@ -73,7 +77,7 @@ class DuckDBWarehouse:
     def _reopened(self) -> DuckDBSnapshot:
         """Where the file lies is for whoever started the server to know, and not for callers."""
         try:
-            return DuckDBSnapshot(self._path, self._threads)
+            return DuckDBSnapshot(self._path, self._threads, use_rollups=self._use_rollups)
         except WarehouseUnavailable as error:
             log.error("the warehouse was replaced by something else: %s", error)
             raise WarehouseUnavailable(UNREADABLE) from None
@@ -86,11 +90,13 @@ class DuckDBWarehouse:
 class DuckDBSnapshot:
     """One state of the file: its accounts, their lexicons (loaded when first needed), and scans."""
 
-    def __init__(self, path: Path, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, path: Path, threads: ThreadPoolExecutor, *, use_rollups: bool = True) -> None:
         self._threads = threads
-        self._connection, accounts = _attach(path)
+        self._connection, layout, accounts = _attach(path)
+        self._has_rollups = use_rollups and layout >= FIRST_WITH_ROLLUPS
         self._numbers = {account.id: number for number, account in accounts}
         self._lexicons: dict[tuple[int, str], Lexicon] = {}
+        self._combinations: dict[tuple[int, Rollup], Combinations] = {}
         self._days: dict[tuple[Table, int], tuple[Column, Column]] = {}
         self.accounts: Mapping[str, Account] = MappingProxyType({account.id: account for _, account in accounts})
 
@@ -114,6 +120,19 @@ class DuckDBSnapshot:
         self._connection.close()
 
     def _read_scan(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+        if self._has_rollups and is_rolled_up(scan.table, scan.groupings, scan.filters, scan.segment):
+            return self._read_rollups(cursor, scan)
+        return self._read_facts(cursor, scan)
+
+    def _read_rollups(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+        number = self._numbers[scan.account]
+        statement = build_rollup_statement(scan, number)
+        columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
+        lexicons = {name: self._lexicon(cursor, number, name) for name in dimensions_of(scan.groupings)}
+        combinations = partial(self._combinations_of, cursor, number)
+        return rolled_groups(scan, columns, combinations, lexicons.__getitem__)
+
+    def _read_facts(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
         number = self._numbers[scan.account]
         in_memory = self._rows_at_most(scan, number) <= ROWS_IN_MEMORY
         statement = (build_rows_statement if in_memory else build_statement)(scan, number)
@@ -159,6 +178,17 @@ class DuckDBSnapshot:
             self._lexicons[number, name] = Lexicon([value for (value,) in rows])
         return self._lexicons[number, name]
 
+    def _combinations_of(self, cursor: duckdb.DuckDBPyConnection, number: int, rollup: Rollup) -> Combinations:
+        if (number, rollup) not in self._combinations:
+            codes = COMBINED_CODES[: len(rollup.dimensions)]
+            columns = cursor.execute(
+                f"SELECT {', '.join(codes)} FROM {DATABASE}.combinations WHERE account = ? AND rollup = ? "
+                "ORDER BY combination",
+                [number, rollup.number],
+            ).fetchnumpy()
+            self._combinations[number, rollup] = dict(zip(rollup.dimensions, columns.values(), strict=True))
+        return self._combinations[number, rollup]
+
 
 def _identity(path: Path) -> tuple[int, int, int]:
     """What tells one published file from the next."""
@@ -171,44 +201,46 @@ def _identity(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _attach(path: Path) -> tuple[duckdb.DuckDBPyConnection, list[tuple[int, Account]]]:
-    """An empty in-memory database with the file attached, and the file's accounts with their numbers.
+def _attach(path: Path) -> tuple[duckdb.DuckDBPyConnection, int, list[tuple[int, Account]]]:
+    """An empty in-memory database with the file attached, the file's layout, and its accounts with their numbers.
 
     Connecting to the path itself would hand back the instance that is already open in this process, and with it the
     file of before the import.
     """
     connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1, **NO_EXTENSIONS})
     try:
-        return connection, _try_attach(connection, path)
+        return connection, *_try_attach(connection, path)
     except WarehouseUnavailable:
         connection.close()
         raise
 
 
-def _try_attach(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[int, Account]]:
+def _try_attach(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, list[tuple[int, Account]]]:
     quoted = str(path.absolute()).replace("'", "''")
     try:
         connection.execute(f"ATTACH '{quoted}' AS {DATABASE} (READ_ONLY, TYPE duckdb)")
         connection.execute(f"USE {DATABASE}")
         connection.execute("SET enable_external_access = false")
-        (version,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
-        if version != SCHEMA_VERSION:
+        (layout,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
+        if layout not in READABLE_LAYOUTS:
             raise WarehouseUnavailable(
-                f"{path} is a warehouse of layout {version}; this fanin reads layout {SCHEMA_VERSION}"
+                f"{path} is a warehouse of layout {layout}; this fanin reads layouts {READABLE_LAYOUTS[0]} to "
+                f"{READABLE_LAYOUTS[-1]}"
             )
-        return _read_accounts(connection)
+        return layout, _read_accounts(connection, layout)
     except duckdb.Error as error:
         log.info("cannot attach %s: %s", path, error)
         raise WarehouseUnavailable(f"{path} is not a fanin warehouse, or cannot be read") from None
 
 
-def _read_accounts(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, Account]]:
+def _read_accounts(connection: duckdb.DuckDBPyConnection, layout: int) -> list[tuple[int, Account]]:
+    stamp = "data_stamp" if layout >= FIRST_WITH_ROLLUPS else "''"
     rows = connection.execute(
-        "SELECT account, id, time_zone, currency, first_day, last_day, data_version FROM accounts ORDER BY id"
+        f"SELECT account, id, time_zone, currency, first_day, last_day, data_version, {stamp} FROM accounts ORDER BY id"
     ).fetchall()
     return [
-        (number, Account(account_id, time_zone, currency, _day(first), _day(last), version))
-        for number, account_id, time_zone, currency, first, last, version in rows
+        (number, Account(account_id, time_zone, currency, _day(first), _day(last), version, stamp))
+        for number, account_id, time_zone, currency, first, last, version, stamp in rows
     ]
 
 

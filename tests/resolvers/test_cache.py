@@ -106,6 +106,17 @@ def test_after_an_import_nothing_stale_is_told_and_other_accounts_are_still_kept
     assert over(warehouse_file, work) == (["ES", "IT", "US"], 0, 1)
 
 
+def test_a_warehouse_made_anew_under_a_running_server_is_never_mixed_up_with_the_old_one(warehouse_file: Path) -> None:
+    async def work(engine: Engine, _: list[Any]) -> Any:
+        await asked(engine, "countries")
+        write(warehouse_file.with_name("new"), "acme", [visit(country="PT")])  # the same account, the same version
+        warehouse_file.with_name("new").replace(warehouse_file)
+        (answer,), sharing = await asked(engine, "countries")
+        return [row["country"] for row in answer["rows"]], sharing.cache_hits
+
+    assert over(warehouse_file, work) == (["PT"], 0)
+
+
 def test_failures_are_never_kept(warehouse_file: Path) -> None:
     async def work(engine: Engine, _scans: list[Any]) -> Any:
         wrong = ask_needed(scope("acme", Filter("path", Match.REGEX, False, ("(",))), "countries")
