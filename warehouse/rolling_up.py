@@ -25,11 +25,15 @@ def roll_up(connection: duckdb.DuckDBPyConnection, account: int, days: Iterable[
     if not touched:
         return
     months = sorted({_first_of_month(day) for day in touched})
+    connection.begin()  # one commit of many statements
     for table in Table:
         with _registered(connection, touched):
+            if not _has_any(connection, account, table):
+                continue  # facts never leave a day, so there are no sums of it either
             _roll_up_days(connection, account, table)
         with _registered(connection, months):
             _roll_up_months(connection, account, table)
+    connection.commit()
 
 
 def roll_up_everything(connection: duckdb.DuckDBPyConnection) -> None:
@@ -49,6 +53,11 @@ def _registered(connection: duckdb.DuckDBPyConnection, days: list[int]) -> Itera
 
 
 _OF_TOUCHED = "account = $account AND day IN (SELECT day FROM touched)"
+
+
+def _has_any(connection: duckdb.DuckDBPyConnection, account: int, table: Table) -> bool:
+    found = connection.execute(f"SELECT 1 FROM {table.value} WHERE {_OF_TOUCHED} LIMIT 1", {"account": account})
+    return found.fetchone() is not None
 
 
 def _roll_up_days(connection: duckdb.DuckDBPyConnection, account: int, table: Table) -> None:

@@ -142,8 +142,10 @@ def _open(draft: Path, path: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
 def _brought_forward(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     """Give the draft the layout of today; the layout it had."""
     if not path.exists():
+        connection.begin()  # one commit of many statements
         for statement in create_statements():
             connection.execute(statement)
+        connection.commit()
     try:
         (version,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
     except duckdb.Error:
