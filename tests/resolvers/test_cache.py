@@ -168,6 +168,8 @@ def test_a_batch_tells_what_was_kept_and_its_body_is_the_same(warehouse_file: Pa
     assert second.json()["results"] == first.json()["results"]
     assert 'cache;desc="0 kept, 0 joined"' in first.headers["server-timing"]
     assert 'cache;desc="2 kept, 0 joined"' in second.headers["server-timing"]
+    assert 'source;desc="2 rollup"' in first.headers["server-timing"]
+    assert 'source;desc="nothing read"' in second.headers["server-timing"]
     assert '"0 scans"' in second.headers["server-timing"]
 
 
