@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from .catalog.segments import read_segments
+from .resolvers.cache import AnswerCache
 from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.documents import Documents
@@ -24,7 +25,7 @@ from .server.graphiql import graphiql_routes
 from .server.graphql_view import graphql_routes
 from .server.health import health_routes
 from .server.house import RequestIds, told_http_error, told_internal_error
-from .server.settings import SEGMENTS, WAREHOUSE, ServerSettings, read_settings
+from .server.settings import CACHE_MB, CUBE_MB, SEGMENTS, WAREHOUSE, ServerSettings, read_settings, room_bytes
 from .warehouse.addresses import DEFAULT_ADDRESS, open_warehouse
 
 
@@ -66,9 +67,10 @@ def create_app_from_environment() -> Starlette:
 
 
 def open_engine(warehouse: str, segments: Path | None = None) -> Engine:
-    """The engine over the warehouse at an address, with the saved segments of a file.
+    """The engine over the warehouse at an address, with the saved segments of a file, and room as the environment says.
 
-    Raises ``BadRequest`` for an address or a file that cannot be used.
+    Raises ``BadRequest`` for an address, a file or a setting that cannot be used.
     """
     saved = read_segments(segments) if segments else ()
-    return Engine(open_warehouse(warehouse), segments=saved)
+    cache = AnswerCache(room_bytes(CACHE_MB))
+    return Engine(open_warehouse(warehouse, cube_bytes=room_bytes(CUBE_MB)), segments=saved, cache=cache)

@@ -14,7 +14,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -30,6 +30,7 @@ from uvicorn.supervisors import Multiprocess
 
 from .app import create_app, create_app_from_environment, open_engine
 from .batch_display import PlainLines, display_for
+from .catalog.accounts import Account
 from .catalog.errors import BadRequest
 from .console import SegmentsOption, WarehouseOption, messages, print_json, print_line, refusals_told
 from .ingest.demo import load_demo
@@ -329,7 +330,7 @@ def accounts(
     found = list(store.snapshot().accounts.values())
     store.close()
     if as_json:
-        print_json(found)
+        print_json([_told(account) for account in found])
         return
     table = Table("Account", "Time zone", "Currency", "First day", "Last day")
     for account in found:
@@ -337,6 +338,11 @@ def accounts(
             account.id, account.time_zone, account.currency, str(account.first_day or "-"), str(account.last_day or "-")
         )
     Console().print(table)
+
+
+def _told(account: Account) -> dict[str, Any]:
+    """The account as a program may read it; the stamp of its data is for us."""
+    return {name: value for name, value in asdict(account).items() if name != "data_stamp"}
 
 
 @cli.command()

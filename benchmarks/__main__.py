@@ -1,4 +1,5 @@
-"""How fast, as ratios from one run: sixteen reports against sixteen statements, GraphQL against Strawberry, an import.
+"""How fast, as ratios from one run: a batch of sixteen reports against what one would write by hand, GraphQL against
+stock Strawberry, and an import.
 
 ``python -m benchmarks`` makes its own data in a temporary folder, prints what it finds and writes ``RESULTS.md``.
 """
@@ -21,20 +22,26 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 def main() -> None:
     options = _options()
+    reports = []
+    for millions in options.millions:
+        with TemporaryDirectory(prefix="fanin-bench-") as folder:
+            reports.append(asyncio.run(measure_reports(Path(folder), round(millions * 1_000_000), options.rounds)))
     with TemporaryDirectory(prefix="fanin-bench-") as folder:
-        reports = asyncio.run(measure_reports(Path(folder), options.sessions, options.rounds))
         executed = asyncio.run(measure_execution(Path(folder), options.rounds))
         imported = measure_import(Path(folder), options.repeat)
     text = as_markdown(reports, executed, imported)
-    RESULTS.write_text(text, encoding="utf-8")
+    options.results.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--sessions", type=int, default=330_000, help="sessions of the account; 3 page views each")
-    parser.add_argument("--rounds", type=int, default=25, help="how often each contestant runs; the median counts")
+    parser.add_argument(
+        "--millions", type=float, nargs="+", default=[1], help="page views of the account, in millions; several: growth"
+    )
+    parser.add_argument("--rounds", type=int, default=15, help="how often each contestant runs; the median counts")
     parser.add_argument("--repeat", type=int, default=10, help="how many times over the shop's log is imported")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the page is written")
     return parser.parse_args()
 
 

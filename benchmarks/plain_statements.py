@@ -7,6 +7,7 @@ Every row begins with what it is and how many.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -135,22 +136,47 @@ STATEMENTS: dict[str, str] = {
 }
 
 
-class PlainStatements:
-    """The statements over one warehouse file, attached read-only as the gateway attaches it.  Its only account is 1."""
+# Put before a fact table's days when the question is about one country and one kind of device.
+_FILTERED = "".join(
+    f" AND {column} IN (SELECT code FROM lexicon WHERE account = $account AND dimension = '{column}' AND value = ${name})"
+    for column, name in (("country", "country"), ("device_type", "device"))
+)
+_WHERE = "WHERE account = $account"
 
-    def __init__(self, path: Path, window: Window, compared: Window) -> None:
+
+class PlainStatements:
+    """The statements over one warehouse file, attached read-only as the gateway attaches it.  Its only account is 1.
+
+    Several threads may run them at once.
+    """
+
+    def __init__(self, path: Path) -> None:
         self._connection = duckdb.connect(":memory:")
         self._connection.execute(f"ATTACH '{path}' AS warehouse (READ_ONLY)")
-        self._connection.execute("USE warehouse")
-        bounds = dict(zip(("first", "last", "compared_first", "compared_last"), (*window, *compared), strict=True))
-        values = {"account": 1} | {name: (day - _EPOCH).days for name, day in bounds.items()}
-        self._parameters = {
-            report: {name: value for name, value in values.items() if f"${name}" in text}
-            for report, text in STATEMENTS.items()
-        }
+        self._own = threading.local()
 
-    def run(self, report: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(STATEMENTS[report], self._parameters[report]).fetchall()
+    def run(
+        self, report: str, window: Window, country: str | None = None, device: str | None = None
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names of the columns, and rows.  The window before is compared with where the report does so by itself."""
+        text = STATEMENTS[report]
+        if country is not None:
+            text = text.replace(_WHERE, _WHERE + _FILTERED)
+        days = (window[1] - window[0]).days + 1
+        bounds = dict(zip(("first", "last"), ((day - _EPOCH).days for day in window), strict=True))
+        bounds |= {f"compared_{name}": day - days for name, day in bounds.items()}
+        values = {"account": 1, "country": country, "device": device} | bounds
+        cursor = self._cursor()
+        cursor.execute(text, {name: value for name, value in values.items() if f"${name}" in text})
+        names = [column[0] for column in cursor.description or ()]
+        return names, cursor.fetchall()
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """One for each thread, opened once."""
+        if not hasattr(self._own, "cursor"):
+            self._own.cursor = self._connection.cursor()
+            self._own.cursor.execute("USE warehouse")
+        return self._own.cursor
 
     def close(self) -> None:
         self._connection.close()

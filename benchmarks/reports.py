@@ -1,94 +1,173 @@
-"""The sixteen reports of the batch page, cold: through the engine, through ``POST /api/v1/batch``, and as plain statements.
+"""The sixteen reports of the batch page, asked in every way there is to answer them, and by what one would write by hand.
 
-Every request gets a new loader, as it does in the server, and nothing keeps answers from one request to the next.
+Every request gets a new loader, as it does in the server.  Unless it says so, nothing keeps answers between requests.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+import resource
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import duckdb
 import httpx
+from starlette.applications import Starlette
 
 from fanin.app import create_app
-from fanin.catalog.accounts import Account
 from fanin.catalog.endpoints import ENDPOINTS, Endpoint, Shape
+from fanin.catalog.filters import make_filter
 from fanin.catalog.periods import Compare
 from fanin.catalog.query import StatsQuery, ask, make_scope
-from fanin.ingest.demo import load_demo
 from fanin.resolvers.answers import Answer
+from fanin.resolvers.cache import AnswerCache
+from fanin.resolvers.planner import fuse, shared_keys
 from fanin.schema.engine import Engine
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
+from fanin.warehouse.store import Scan, Source
 
+from .batch_server import create_server
+from .data import make_account
 from .plain_statements import PlainStatements
-from .rounds import medians_ms
+from .rounds import Contestant, Taken, medians
 
 ACCOUNT = "bench"
 NOW = datetime(2026, 3, 18, 22, 0, tzinfo=UTC)
-WINDOW = (date(2026, 2, 17), date(2026, 3, 18))  # 30 days
-COMPARED = (WINDOW[0] - timedelta(days=30), WINDOW[1] - timedelta(days=30))
+ROOM_BYTES = 1_000_000_000
 
 REPORTS = tuple(endpoint for endpoint in ENDPOINTS.values() if endpoint.on_the_page)
 
-ENGINE, BATCH, STATEMENTS = "engine", "POST /api/v1/batch", "16 statements"
+SERVER, STATEMENTS = "hand-written batch server", "16 statements"
+KEPT, CUBE, ROLLUP, FACTS = "fanin, kept answers", "fanin, cube", "fanin, roll-ups", "fanin, facts"
+SCANS_CUBE, SCANS_ROLLUP, SCANS_FACTS = "scans of the cube", "scans of the roll-ups", "scans of the facts"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is asked: the days up to now, of everyone or of one country's visitors on one kind of device."""
+
+    days: int
+    filtered: bool
+
+    @property
+    def window(self) -> tuple[date, date]:
+        return NOW.date() - timedelta(days=self.days - 1), NOW.date()
+
+    @property
+    def filters(self) -> dict[str, str]:
+        return {"country": "AA", "device": "mobile"} if self.filtered else {}
+
+    @property
+    def name(self) -> str:
+        return f"{self.days} days, {'one country and device' if self.filtered else 'unfiltered'}"
+
+
+CASES = (Case(30, False), Case(365, False), Case(30, True), Case(365, True))
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFigures:
+    case: Case
+    page_views: int  # in the window, before any filter
+    sessions: int
+    taken: dict[str, Taken]
+    sources: dict[str, str]  # what each of ours was read from
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFigures:
     page_views: int  # of the account
-    page_views_in_window: int
+    file_mb: float
+    rollup_rows: int
+    make_s: float  # writing the account, its roll-ups included
+    cube_mb: float
+    peak_mb: float  # of the whole process
     rounds: int
-    scans: int  # statements the engine sent for one batch
-    medians_ms: dict[str, float]
+    cases: list[CaseFigures]
 
 
-async def measure_reports(folder: Path, sessions: int, rounds: int) -> ReportFigures:
-    """Make the account, see that both sides say the same, then time them in turn."""
+async def measure_reports(folder: Path, page_views: int, rounds: int) -> ReportFigures:
+    """Make the account, see that all say the same, then time them in turn."""
     path = folder / "bench.duckdb"
-    load_demo(path, ACCOUNT, now=NOW, sessions=sessions)
-    engine = Engine(DuckDBWarehouse(path), clock=lambda: NOW)
-    queries = [_query(engine.warehouse.snapshot().accounts[ACCOUNT], endpoint) for endpoint in REPORTS]
-    plain = PlainStatements(path, WINDOW, COMPARED)
-    scans = await _check(engine, queries, plain)
+    began = perf_counter()
+    make_account(path, ACCOUNT, NOW.date(), page_views)
+    make_s = perf_counter() - began
+    plain = PlainStatements(path)
+    engines = {
+        KEPT: Engine(_warehouse(path, ROOM_BYTES), clock=lambda: NOW, cache=AnswerCache(ROOM_BYTES)),
+        CUBE: Engine(_warehouse(path, ROOM_BYTES), clock=lambda: NOW),
+        ROLLUP: Engine(_warehouse(path), clock=lambda: NOW),
+        FACTS: Engine(DuckDBWarehouse(path, use_rollups=False), clock=lambda: NOW),
+    }
+    await _warm(engines[KEPT], engines[CUBE])
+    cases = [await _measure(case, engines, plain, path, rounds) for case in CASES]
+    cube_mb = engines[CUBE].warehouse.cubes.size_bytes / 1e6  # type: ignore[attr-defined]  # it is DuckDB's
+    for engine in engines.values():
+        engine.warehouse.close()
+    plain.close()
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    size_mb = path.stat().st_size / 1e6
+    return ReportFigures(_count(path), size_mb, _rollup_rows(path), make_s, cube_mb, peak_mb, rounds, cases)
 
-    async def through_engine() -> None:
-        await _answers(engine, queries)
+
+def _warehouse(path: Path, cube_bytes: int = 0) -> DuckDBWarehouse:
+    return DuckDBWarehouse(path, cube_bytes=cube_bytes)
+
+
+async def _warm(*engines: Engine) -> None:
+    """Ask until the cubes are there."""
+    for engine in engines:
+        for days in (29, 28, 27):
+            await _answers(engine, _queries(engine, Case(days, False)))
+            await asyncio.to_thread(engine.warehouse.cubes.settle)  # type: ignore[attr-defined]
+
+
+async def _measure(
+    case: Case, engines: dict[str, Engine], plain: PlainStatements, path: Path, rounds: int
+) -> CaseFigures:
+    ways = dict(engines)
+    if case.filtered:
+        del ways[CUBE], ways[ROLLUP]  # which know of no filters
+    sources = {name: await _check(engine, case, plain) for name, engine in ways.items()}
 
     async def as_statements() -> None:
         for endpoint in REPORTS:
-            plain.run(endpoint.name)
+            plain.run(endpoint.name, case.window, **case.filters)
 
-    transport = httpx.ASGITransport(create_app(engine))
-    async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
-
-        async def through_batch() -> None:
-            _expect_all(await client.post("/api/v1/batch", json=_batch()))
-
-        contestants = {ENGINE: through_engine, STATEMENTS: as_statements, BATCH: through_batch}
-        taken = await medians_ms(contestants, rounds)
-    plain.close()
-    engine.warehouse.close()
-    return ReportFigures(*_page_views(path), rounds, scans, taken)
-
-
-def _query(account: Account, endpoint: Endpoint) -> StatsQuery:
-    """With the comparison that REST takes when none is named."""
-    compare = endpoint.compare or Compare.NONE
-    scope = make_scope(account, NOW, start_date=WINDOW[0], end_date=WINDOW[1], compare=compare)
-    return ask(scope, endpoint.name)
+    async with AsyncExitStack() as stack:
+        contestants: dict[str, Contestant] = {
+            SERVER: await stack.enter_async_context(_posting(create_server(plain), case)),
+            STATEMENTS: as_statements,
+        }
+        for name, engine in ways.items():
+            contestants[name] = await stack.enter_async_context(_posting(create_app(engine), case))
+        for name, engine in ((SCANS_FACTS, FACTS), (SCANS_ROLLUP, ROLLUP), (SCANS_CUBE, CUBE)):
+            if engine in ways:
+                contestants[name] = _scanning(engines[engine], case)
+        taken = await medians(contestants, rounds)
+    return CaseFigures(case, *_in_window(path, case.window), taken, sources)
 
 
-def _batch() -> dict[str, Any]:
-    params = {"account_id": ACCOUNT, "start_date": WINDOW[0].isoformat(), "end_date": WINDOW[1].isoformat()}
-    return {
+@asynccontextmanager
+async def _posting(app: Starlette, case: Case) -> AsyncIterator[Contestant]:
+    """The page's request to an application in process: HTTP in and HTTP out, without a socket."""
+    start, end = (day.isoformat() for day in case.window)
+    params = {"account_id": ACCOUNT, "start_date": start, "end_date": end, **case.filters}
+    body = {
         "queries": [{"id": endpoint.name, "endpoint": endpoint.path, "params": params} for endpoint in REPORTS],
         "options": {"fail_fast": False, "parallel_limit": 5, "include_timing": True},
     }
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bench") as client:
+
+        async def post() -> None:
+            _expect_all(await client.post("/api/v1/batch", json=body))
+
+        yield post
 
 
 def _expect_all(response: httpx.Response) -> None:
@@ -97,21 +176,54 @@ def _expect_all(response: httpx.Response) -> None:
         raise SystemExit(f"the batch failed: {response.status_code} {response.text[:300]}")
 
 
-async def _answers(engine: Engine, queries: Iterable[StatsQuery]) -> tuple[list[Answer], int]:
-    """Every answer, and how many scans they took."""
+def _scanning(engine: Engine, case: Case) -> Contestant:
+    """The scans of all reports at the warehouse, without cutting the answers out of them."""
+    by_key: dict[Any, list[StatsQuery]] = {}
+    for query in _queries(engine, case):
+        for key in shared_keys(query):
+            by_key.setdefault(key, []).append(query)
+    scans: list[Scan] = [fuse(key, asking) for key, asking in by_key.items()]
+
+    async def scan() -> None:
+        snapshot = engine.warehouse.snapshot()
+        await asyncio.gather(*map(snapshot.scan, scans))
+
+    return scan
+
+
+def _queries(engine: Engine, case: Case) -> list[StatsQuery]:
+    account = engine.warehouse.snapshot().accounts[ACCOUNT]
+    filters = [
+        make_filter({"device": "device_type"}.get(name, name), "in", [value]) for name, value in case.filters.items()
+    ]
+    start, end = case.window
+
+    def query(endpoint: Endpoint) -> StatsQuery:
+        compare = endpoint.compare or Compare.NONE  # what REST compares with when nothing is named
+        scope = make_scope(account, NOW, start_date=start, end_date=end, compare=compare, filters=filters)
+        return ask(scope, endpoint.name)
+
+    return [query(endpoint) for endpoint in REPORTS]
+
+
+async def _answers(engine: Engine, queries: Iterable[StatsQuery]) -> tuple[list[Answer], dict[Source, int]]:
+    """Every answer, and what the scans were read from."""
     async with engine.request() as context:
         answers = await asyncio.gather(*(context.loader.load(query) for query in queries))
-        return answers, context.loader.sharing.scans
+        return answers, context.loader.sharing.sources
 
 
-async def _check(engine: Engine, queries: list[StatsQuery], plain: PlainStatements) -> int:
-    """The scans of one batch.  Ends the run when engine and statements differ: then there is nothing to compare."""
-    answers, scans = await _answers(engine, queries)
+async def _check(engine: Engine, case: Case, plain: PlainStatements) -> str:
+    """What the scans of one batch were read from.  Ends the run when engine and statements differ: then there is nothing
+    to compare."""
+    queries = _queries(engine, case)
+    answers, sources = await _answers(engine, queries)
     for query, answer in zip(queries, answers, strict=True):
-        ours, theirs = set(_told(query, answer)), {tuple(row[:2]) for row in plain.run(query.report)}
+        _, rows = plain.run(query.report, case.window, **case.filters)
+        ours, theirs = set(_told(query, answer)), {tuple(row[:2]) for row in rows}
         if ours != theirs:
             raise SystemExit(f"{query.report}: the engine and the plain statement differ in {len(ours ^ theirs)} rows")
-    return scans
+    return ", ".join(f"{count} {source.value}" for source, count in sources.items())
 
 
 def _told(query: StatsQuery, answer: Answer) -> Iterator[tuple[Any, int]]:
@@ -120,7 +232,8 @@ def _told(query: StatsQuery, answer: Answer) -> Iterator[tuple[Any, int]]:
     match endpoint.shape:
         case Shape.TOTALS:
             for series in ("entrances_series", "entrances_series_compare"):
-                yield from ((point["date"], point["value"]) for point in answer[series]["points"])
+                points = answer[series]["points"]
+                yield from ((point["date"], point["value"]) for point in points if point["value"])
         case Shape.BREAKDOWN:
             for dimension in endpoint.dimensions:
                 rows = answer[f"by_{dimension.removesuffix('_type')}"]
@@ -134,9 +247,20 @@ def _told(query: StatsQuery, answer: Answer) -> Iterator[tuple[Any, int]]:
             yield from ((row[name], row[metric]) for row in answer["rows"])
 
 
-def _page_views(path: Path) -> tuple[int, int]:
-    """In the account, and in the window."""
-    first, last = ((day - date(1970, 1, 1)).days for day in WINDOW)
+def _in_window(path: Path, window: tuple[date, date]) -> tuple[int, int]:
+    """Page views, and sessions."""
+    first, last = ((day - date(1970, 1, 1)).days for day in window)
     with duckdb.connect(str(path), read_only=True) as connection:
-        counted = "SELECT count(*), count(*) FILTER (WHERE day BETWEEN ? AND ?) FROM page_views"
+        counted = "SELECT sum(page_views)::BIGINT, count(*) FROM sessions WHERE day BETWEEN ? AND ?"
         return connection.execute(counted, [first, last]).fetchall()[0]
+
+
+def _count(path: Path) -> int:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute("SELECT count(*) FROM page_views").fetchall()[0][0]
+
+
+def _rollup_rows(path: Path) -> int:
+    tables = ("sessions_by_day", "page_views_by_day", "goals_by_day")
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in tables)

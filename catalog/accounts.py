@@ -17,7 +17,8 @@ class Account:
     """One web site's worth of numbers.  Contract §2.1.
 
     ``first_day`` and ``last_day`` are the local days of the first and last session, None before any import.
-    ``data_version`` rises with every import; what was computed under an older one is stale.
+    ``data_version`` rises with every import; what was computed under an older one is stale.  ``data_stamp`` changes with
+    it, and is never the same twice: not even in a warehouse that was made anew.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Account:
     first_day: date | None = None
     last_day: date | None = None
     data_version: int = 0
+    data_stamp: str = ""
 
     def today(self, now: datetime) -> date:
         """The account's local date at ``now`` (an aware time); periods end here.  Contract §2.2."""

@@ -1,17 +1,19 @@
 """The loader of one request: it collects every question that becomes ready in one tick, and asks each once.
 
-Below it the planner fuses them into scans.  aiodataloader is wrapped because of how it treats failure: a cancelled
-waiter would cancel the others, and a batch that is cancelled would leave them hanging.
+Below it lie the answers that are kept, then the planner, which fuses questions into scans, then the reads that other
+requests have under way.  aiodataloader is wrapped because of how it treats failure: a cancelled waiter would cancel the
+others, and a batch that is cancelled would leave them hanging.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
@@ -19,15 +21,17 @@ from aiodataloader import DataLoader
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
-from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot
+from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot, Source
 from .answers import Answer, cut
+from .cache import AnswerCache
 from .drill_down import groups_within, rows_within
+from .flights import Flights
 from .gate import ScanGate
 from .planner import SharedKey, covers, fuse, listings, shared_keys
 
 log = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", Scan, Listing)
 Told = TypeVar("Told", bound=Mapping[Any, Groups | Keys])
 Started = tuple[Scan, "asyncio.Task[ScanResult]"]
 
@@ -38,10 +42,12 @@ class Sharing:
 
     fields: int = 0  # questions asked
     distinct: int = 0  # after equal ones were asked once
+    cache_hits: int = 0  # of them, those whose answer was kept from another request
+    joined: int = 0  # reads that another request had begun; they cost this one none
     scans: int = 0  # statements sent to the warehouse
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
-    cache_hits: int = 0  # questions answered from earlier requests; none while nothing is kept between them
+    sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
 
     @property
     def identical(self) -> int:
@@ -51,12 +57,22 @@ class Sharing:
 class StatsLoader:
     """Answers questions for one request; make it inside the running loop, and close it when the request is over."""
 
-    def __init__(self, snapshot: Snapshot, gate: ScanGate, max_scans: int = 10) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        gate: ScanGate,
+        max_scans: int = 10,
+        *,
+        cache: AnswerCache | None = None,
+        flights: Flights | None = None,
+    ) -> None:
         self.sharing = Sharing()
         self._snapshot = snapshot
         self._gate = gate
+        self._cache = cache or AnswerCache()
+        self._flights = flights or Flights()
         self._slots = asyncio.Semaphore(max_scans)
-        self._loader: DataLoader[StatsQuery, asyncio.Task[Answer]] = DataLoader(self._start_answers)
+        self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
         self._closed = False
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
@@ -91,15 +107,23 @@ class StatsLoader:
             task.cancel()
         await asyncio.gather(*tasks, *self._answers, return_exceptions=True)
 
-    async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Task[Answer]]:
-        """One running answer per question, in order.  Each is ready as soon as its own scans are.  Rule 5.1."""
+    async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
+        """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""
         self.sharing.distinct += len(queries)
-        started = self._start_scans(queries)
-        answers = [asyncio.create_task(self._answer(query, started)) for query in queries]
-        for answer in answers:
-            answer.add_done_callback(_retrieve)
-        self._answers += answers
-        return answers
+        kept = {query: answer for query in queries if (answer := self._kept(query)) is not None}
+        self.sharing.cache_hits += len(kept)
+        started = self._start_scans([query for query in queries if query not in kept])
+        return [_ready(kept[query]) if query in kept else self._start_answer(query, started) for query in queries]
+
+    def _start_answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> asyncio.Task[Answer]:
+        answer = asyncio.create_task(self._answer(query, started))
+        answer.add_done_callback(_retrieve)
+        self._answers.append(answer)
+        return answer
+
+    def _kept(self, query: StatsQuery) -> Answer | None:
+        account = self._snapshot.accounts.get(query.scope.account)
+        return None if account is None else self._cache.find(query, account)
 
     def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
         """For each key the scan that answers all of its questions: one that runs already, or a new one."""
@@ -108,9 +132,13 @@ class StatsLoader:
             for key in shared_keys(query):
                 by_key[key].append(query)
         return {
-            key: self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, [*asking, *self._expected[key]]))
+            key: self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, [*asking, *self._coming(key)]))
             for key, asking in by_key.items()
         }
+
+    def _coming(self, key: SharedKey) -> list[StatsQuery]:
+        """What is expected and not kept."""
+        return [query for query in self._expected[key] if self._kept(query) is None]
 
     async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
         """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
@@ -125,6 +153,7 @@ class StatsLoader:
             raise InternalError("Internal error") from None
 
     async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
+        account = self._snapshot.accounts[query.scope.account]
         results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
         parts: dict[str, Any] = {
             name: groups_within(query.scope.below, results[part.table][part.dimensions])
@@ -134,12 +163,17 @@ class StatsLoader:
             name: rows_within(query.scope.below, await self._fetched(listing))
             for name, listing in listings(query).items()
         }
-        return cut(query, parts, self._snapshot.accounts[query.scope.account])
+        answer = self._cache.find(query, account)  # another request may have waited for the same scan
+        if answer is None:
+            answer = cut(query, parts, account)
+            self._cache.keep(query, account, answer)
+        return answer
 
     async def _fetched(self, listing: Listing) -> ListingResult:
         """The rows of a listing, fetched once for all who ask."""
         if listing not in self._listings:
-            self._listings[listing] = asyncio.create_task(self._in_turn(listing.account, self._snapshot.fetch, listing))
+            reading = self._in_turn(listing, listing, operator.eq, self._snapshot.fetch)
+            self._listings[listing] = asyncio.create_task(reading)
         try:
             return await self._listings[listing]
         except BaseException:
@@ -166,23 +200,44 @@ class StatsLoader:
         return None
 
     def _start(self, key: SharedKey, scan: Scan) -> Started:
-        started = scan, asyncio.create_task(self._in_turn(scan.account, self._snapshot.scan, scan))
+        started = scan, asyncio.create_task(self._in_turn(key, scan, covers, self._snapshot.scan))
         self._scans[key].append(started)
         return started
 
-    async def _in_turn(self, account: str, read: Callable[[Asked], Awaitable[Told]], asked: Asked) -> Told:
-        """Read from the warehouse once there is a slot for it."""
+    async def _in_turn(
+        self,
+        key: SharedKey | Listing,
+        asked: Asked,
+        covers: Callable[[Asked, Asked], bool],
+        read: Callable[[Asked], Awaitable[Told]],
+    ) -> Told:
+        """Read from the warehouse once there is a slot for it, or wait for another request that reads the same."""
         if self._closed:
             raise asyncio.CancelledError
-        async with self._slots, self._gate.slot(account):
+        account = self._snapshot.accounts[asked.account]
+        async with self._slots:
+            told, joined = await self._flights.read((account, key), asked, covers, lambda: self._read(asked, read))
+            self.sharing.joined += joined
+            return told
+
+    async def _read(self, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
+        """Whoever begins a read is told its cost."""
+        async with self._gate.slot(asked.account):
             began = time.perf_counter()
             self.sharing.scans += 1
             try:
                 told = await read(asked)
                 self.sharing.rows += _rows_of(told)
+                self.sharing.sources[told.source if isinstance(told, ScanResult) else Source.STATEMENT] += 1
                 return told
             finally:
                 self.sharing.scan_ms += (time.perf_counter() - began) * 1000
+
+
+def _ready(answer: Answer) -> asyncio.Future[Answer]:
+    ready: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    ready.set_result(answer)
+    return ready
 
 
 def _retrieve(answer: asyncio.Task[Answer]) -> None:

@@ -1,7 +1,8 @@
 """The planner: many questions in, few scans out.
 
 Questions that share account, window and filters are fused: their groupings of one fact table become one statement, and
-their comparison windows ride along in it.  Rules 3.1, 3.2.
+their comparison windows ride along in it.  Rules 3.1, 3.2.  What roll-ups can tell is asked of them, apart from the rest:
+one tile that they cannot tell must not take the others to the facts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ..catalog.filters import OPERATORS, Filter, canonical_filter
 from ..catalog.metrics import METRICS
 from ..catalog.periods import Window
 from ..catalog.query import SharedScope, StatsQuery, groupings, summed_metrics
-from ..warehouse.store import Listing, Scan
+from ..warehouse.rollups import is_rolled_up
+from ..warehouse.store import Listing, Scan, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,24 @@ class SharedKey:
 
     scope: SharedScope
     table: Table
+    rolled_up: bool  # whether the warehouse's roll-ups can tell it
+
+    @property
+    def source(self) -> Source:
+        """What a scan with this key is read from, in a warehouse that has roll-ups."""
+        return Source.ROLLUP if self.rolled_up else Source.STATEMENT
 
 
 def shared_keys(query: StatsQuery) -> tuple[SharedKey, ...]:
     """One key per fact table that the question reads."""
-    tables = dict.fromkeys(grouping.table for grouping in groupings(query).values())
-    return tuple(SharedKey(query.scope.shared, table) for table in tables)
+    scope = query.scope.shared
+    wanted: dict[Table, list[tuple[str, ...]]] = {}
+    for grouping in groupings(query).values():
+        wanted.setdefault(grouping.table, []).append(grouping.dimensions)
+    return tuple(
+        SharedKey(scope, table, is_rolled_up(table, grouped, scope.filters, scope.segment))
+        for table, grouped in wanted.items()
+    )
 
 
 def listings(query: StatsQuery) -> dict[str, Listing]:

@@ -13,6 +13,7 @@ from ..catalog.filters import OPERATORS, Filter
 from ..catalog.periods import Compare, Window
 from ..catalog.query import SharedScope
 from ..resolvers.planner import fuse, listings, shared_keys
+from ..warehouse.store import Source
 from .params import RestQuery
 from .plan import Plan, PlannedQuery
 from .translation import Translation
@@ -30,6 +31,7 @@ class ExplainedScan:
     windows: tuple[Window, ...]
     groupings: tuple[tuple[str, ...], ...]  # none: rows as they are
     queries: tuple[str, ...]
+    source: Source = Source.STATEMENT
 
 
 def explanation(plan: Plan, translation: Translation) -> Json:
@@ -62,7 +64,8 @@ def _fused_scans(plan: Plan, translation: Translation) -> Iterator[ExplainedScan
     for key, served in asking.items():
         scan = fuse(key, [asked.stats for _, asked in served])
         ids = tuple(query_id for query_id, _ in served)
-        yield ExplainedScan(key.table.value, key.scope, served[0][1].segment, scan.windows, scan.groupings, ids)
+        segment = served[0][1].segment
+        yield ExplainedScan(key.table.value, key.scope, segment, scan.windows, scan.groupings, ids, key.source)
 
 
 def _listing_scans(plan: Plan, translation: Translation) -> Iterator[ExplainedScan]:
@@ -104,6 +107,7 @@ def _explained_scan(number: int, scan: ExplainedScan) -> Json:
     told: Json = {
         "scan": number,
         "table": scan.table,
+        "source": scan.source.value,
         "account_id": scan.scope.account,
         "windows": [_window(window) for window in scan.windows],
         "filters": [_spelled(condition) for condition in scan.scope.filters],

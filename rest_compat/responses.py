@@ -107,9 +107,17 @@ def server_timing(wall_ms: float, sharing: Sharing) -> str:
     metrics = {
         "wall": f"dur={wall_ms:.1f}",
         "scan": f'dur={sharing.scan_ms:.1f};desc="{sharing.scans} scans"',
+        "source": f'desc="{_sources(sharing)}"',
         "identical": f'desc="{sharing.identical} identical"',
+        "cache": f'desc="{sharing.cache_hits} kept, {sharing.joined} joined"',
     }
     return ", ".join(f"{name};{told}" for name, told in metrics.items())
+
+
+def _sources(sharing: Sharing) -> str:
+    """What the scans were read from: "2 rollup, 1 statement"."""
+    told = (f"{count} {source.value}" for source, count in sorted(sharing.sources.items()))
+    return ", ".join(told) or "nothing read"
 
 
 def timestamp(now: datetime) -> str:

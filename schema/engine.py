@@ -1,4 +1,4 @@
-"""The engine behind the doors: a warehouse, the gate to its scans, and the clock."""
+"""The engine behind the doors: a warehouse, the gate to its scans, the answers that are kept, and the clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ..catalog.segments import NamedSegment
+from ..resolvers.cache import AnswerCache
+from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
 from ..resolvers.loader import StatsLoader
 from ..warehouse.store import Warehouse
@@ -29,6 +31,8 @@ class Engine:
     gate: ScanGate = field(default_factory=ScanGate)
     segments: tuple[NamedSegment, ...] = ()  # the saved ones, beside those of the system
     documents: Documents = field(default_factory=Documents)
+    cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
+    flights: Flights = field(default_factory=Flights)
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -38,7 +42,7 @@ class Engine:
         Raises ``WarehouseUnavailable``.
         """
         snapshot = self.warehouse.snapshot()
-        loader = StatsLoader(snapshot, self.gate, max_scans)
+        loader = StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights)
         reader = present_reader()
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)

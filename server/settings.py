@@ -35,6 +35,8 @@ PERSISTED_QUERIES = "FANIN_PERSISTED_QUERIES"
 PRODUCTION = "FANIN_PRODUCTION"
 GRAPHQL_LIMITS = "FANIN_GRAPHQL_LIMITS"
 GRAPHQL_GUARD = "FANIN_GRAPHQL_GUARD"
+CACHE_MB = "FANIN_CACHE_MB"
+CUBE_MB = "FANIN_CUBE_MB"
 
 SETTINGS: dict[str, str] = {
     SEGMENTS: "a TOML file of saved segments",
@@ -52,7 +54,12 @@ SETTINGS: dict[str, str] = {
     PRODUCTION: "1 tells GraphQL callers no more than they ask: no introspection, no suggestions, no GraphiQL, no costs",
     GRAPHQL_LIMITS: "limits of a GraphQL document that differ, such as max_depth=15,max_aliases=200",
     GRAPHQL_GUARD: "measure logs a document over a limit and executes it; enforce refuses it",
+    CACHE_MB: "megabytes of answers each process keeps; 64 unless said, 0 keeps none",
+    CUBE_MB: "megabytes of roll-ups each process holds in memory; 128 unless said, 0 holds none",
 }
+
+# Whole megabytes unless said.
+_MEGABYTES = {CACHE_MB: 64, CUBE_MB: 128}
 
 # A browser's Origin header: scheme, host and perhaps a port, and nothing behind.
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
@@ -117,6 +124,14 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
             suggestions=not production,
         ),
     )
+
+
+def room_bytes(variable: str, environment: Mapping[str, str] | None = None) -> int:
+    """How much memory the environment gives to what ``variable`` names.  Raises ``BadRequest`` naming the variable."""
+    text = (os.environ if environment is None else environment).get(variable) or str(_MEGABYTES[variable])
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise BadRequest(f"{variable} must be a whole number of megabytes, got '{text[:40]}'")
+    return int(text) * 1_000_000
 
 
 def is_loopback(host: str) -> bool:

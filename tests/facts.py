@@ -15,6 +15,7 @@ import httpx
 
 from fanin.app import create_app
 from fanin.catalog.accounts import Account
+from fanin.resolvers.cache import AnswerCache
 from fanin.schema.engine import Engine
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
@@ -94,10 +95,11 @@ class CountingWarehouse:
 
 
 @contextmanager
-def engine_over(path: Path, now: datetime = NOW) -> Iterator[tuple[Engine, CountingWarehouse]]:
+def engine_over(path: Path, now: datetime = NOW, *, cache_bytes: int = 0) -> Iterator[tuple[Engine, CountingWarehouse]]:
+    """Keeps no answers unless it is given room for them, so that scans can be counted."""
     warehouse = CountingWarehouse(path)
     try:
-        yield Engine(warehouse, clock=lambda: now), warehouse
+        yield Engine(warehouse, clock=lambda: now, cache=AnswerCache(cache_bytes)), warehouse
     finally:
         warehouse.close()
 

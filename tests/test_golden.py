@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fanin.catalog.periods import Compare, Window, comparison_window
 from fanin.catalog.query import Scope
 from fanin.resolvers.planner import fuse, listings, shared_keys
 from fanin.tests.questions import ask_needed
+from fanin.warehouse.rollup_reading import build_rollup_statement
 from fanin.warehouse.statements import build_listing, build_rows_statement, build_statement
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -21,7 +23,8 @@ MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
 
 
 def statements(report: str) -> str:
-    """Every statement of a filtered question and its comparison: as the engine groups, and as rows are fetched.
+    """Every statement of a filtered question and its comparison: as the engine groups, and as rows are fetched; and what
+    reads the roll-ups when nothing is filtered.
 
     Of a report made of rows as they are, the statements that list them.
     """
@@ -30,6 +33,8 @@ def statements(report: str) -> str:
     query = ask_needed(scope, report)
     scans = [fuse(key, [query]) for key in shared_keys(query)]
     texts = [build(scan, 1).text for scan in scans for build in (build_statement, build_rows_statement)]
+    plain = replace(query, scope=replace(scope, filters=()))
+    texts += [build_rollup_statement(fuse(key, [plain]), 1).text for key in shared_keys(plain) if key.rolled_up]
     texts += [build_listing(listing, 1).text for listing in listings(query).values()]
     return ";\n\n".join(texts) + ";\n"
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -23,8 +25,13 @@ import numpy as np
 from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
+from .cube import Cube
+from .cubes import Cubes
 from .grouping import group_rows, merge_groups
-from .layout import NO_EXTENSIONS, SCHEMA_VERSION
+from .layout import FIRST_WITH_ROLLUPS, NO_EXTENSIONS, READABLE_LAYOUTS
+from .rollup_reading import Combinations, build_rollup_statement, rolled_groups
+from .rollup_rows import read_combinations, read_cube
+from .rollups import Rollup, is_rolled_up, rollup_for
 from .statements import (
     DATABASE,
     build_listing,
@@ -52,13 +59,19 @@ ROWS_IN_MEMORY = 100_000
 
 
 class DuckDBWarehouse:
-    """A warehouse file.  Raises ``WarehouseUnavailable`` with one sentence when it is missing or no warehouse."""
+    """A warehouse file.  Raises ``WarehouseUnavailable`` with one sentence when it is missing or no warehouse.
 
-    def __init__(self, path: Path) -> None:
+    Accounts that are asked for again have their roll-ups in memory, as far as ``cube_bytes`` go.
+    """
+
+    def __init__(self, path: Path, *, use_rollups: bool = True, cube_bytes: int = 0) -> None:
         self._path = path
+        self._use_rollups = use_rollups
         self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="scan")
+        self._words = _Words()
+        self.cubes = Cubes(cube_bytes)
         self._identity = _identity(path)
-        self._snapshot = DuckDBSnapshot(path, self._threads)
+        self._snapshot = self._opened()
 
     def snapshot(self) -> DuckDBSnapshot:
         """The state of the file as it is now; reopened only when an import has replaced it."""
@@ -70,31 +83,61 @@ class DuckDBWarehouse:
             self._snapshot, self._identity = self._reopened(), identity
         return self._snapshot
 
+    def _opened(self) -> DuckDBSnapshot:
+        snapshot = DuckDBSnapshot(self._path, self._threads, self._words, self.cubes, use_rollups=self._use_rollups)
+        accounts = frozenset(snapshot.accounts.values())
+        self._words.retain(accounts)
+        self.cubes.retain(accounts)
+        return snapshot
+
     def _reopened(self) -> DuckDBSnapshot:
         """Where the file lies is for whoever started the server to know, and not for callers."""
         try:
-            return DuckDBSnapshot(self._path, self._threads)
+            return self._opened()
         except WarehouseUnavailable as error:
             log.error("the warehouse was replaced by something else: %s", error)
             raise WarehouseUnavailable(UNREADABLE) from None
 
     def close(self) -> None:
+        self.cubes.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._snapshot.close()
 
 
-class DuckDBSnapshot:
-    """One state of the file: its accounts, their lexicons (loaded when first needed), and scans."""
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What codes stand for, by the account as it is: loaded when first needed, kept while the account stays as it is."""
 
-    def __init__(self, path: Path, threads: ThreadPoolExecutor) -> None:
+    lexicons: dict[tuple[Account, str], Lexicon] = field(default_factory=dict)
+    combinations: dict[tuple[Account, Rollup], Combinations] = field(default_factory=dict)
+
+    def retain(self, accounts: Collection[Account]) -> None:
+        for key in [key for key in self.lexicons if key[0] not in accounts]:
+            del self.lexicons[key]
+        for key in [key for key in self.combinations if key[0] not in accounts]:
+            del self.combinations[key]
+
+
+class DuckDBSnapshot:
+    """One state of the file: its accounts, and scans."""
+
+    def __init__(
+        self, path: Path, threads: ThreadPoolExecutor, words: _Words, cubes: Cubes, *, use_rollups: bool = True
+    ) -> None:
         self._threads = threads
-        self._connection, accounts = _attach(path)
+        self._words = words
+        self._cubes = cubes
+        self._connection, layout, accounts = _attach(path)
+        self._has_rollups = use_rollups and layout >= FIRST_WITH_ROLLUPS
         self._numbers = {account.id: number for number, account in accounts}
-        self._lexicons: dict[tuple[int, str], Lexicon] = {}
         self._days: dict[tuple[Table, int], tuple[Column, Column]] = {}
         self.accounts: Mapping[str, Account] = MappingProxyType({account.id: account for _, account in accounts})
 
     async def scan(self, scan: Scan) -> ScanResult:
+        """From a cube at once: to hand the scan to a thread would take longer than to answer it."""
+        cube = self._cube(scan)
+        if cube is not None and self._has_words(scan):
+            return self._told_by(cube, self._connection, scan)
         return await self._on_a_thread(self._read_scan, scan)
 
     async def fetch(self, listing: Listing) -> ListingResult:
@@ -114,19 +157,54 @@ class DuckDBSnapshot:
         self._connection.close()
 
     def _read_scan(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+        if not self._is_rolled_up(scan):
+            return self._read_facts(cursor, scan)
+        cube = self._cube(scan)
+        return self._read_rollups(cursor, scan) if cube is None else self._told_by(cube, cursor, scan)
+
+    def _is_rolled_up(self, scan: Scan) -> bool:
+        return self._has_rollups and is_rolled_up(scan.table, scan.groupings, scan.filters, scan.segment)
+
+    def _cube(self, scan: Scan) -> Cube | None:
+        return self._cubes.find(self.accounts[scan.account], scan.table) if self._is_rolled_up(scan) else None
+
+    def _told_by(self, cube: Cube, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+        account = self.accounts[scan.account]
+        return cube.tell(scan, partial(self._combinations_of, cursor, account), partial(self._lexicon, cursor, account))
+
+    def _read_rollups(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+        account = self.accounts[scan.account]
+        statement = build_rollup_statement(scan, self._numbers[scan.account])
+        columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
+        told = rolled_groups(
+            scan, columns, partial(self._combinations_of, cursor, account), partial(self._lexicon, cursor, account)
+        )
+        self._cubes.ask(account, scan.table, partial(self._build_cube, account, scan.table))
+        return told
+
+    def _build_cube(self, account: Account, table: Table, budget_bytes: int) -> Cube | None:
+        """The roll-ups of a table in memory; None when they would take more than there is room for."""
+        cursor = self._connection.cursor()
+        try:
+            return read_cube(cursor, self._numbers[account.id], table, budget_bytes)
+        finally:
+            cursor.close()
+
+    def _read_facts(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
         number = self._numbers[scan.account]
         in_memory = self._rows_at_most(scan, number) <= ROWS_IN_MEMORY
         statement = (build_rows_statement if in_memory else build_statement)(scan, number)
         columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
-        lexicons = {name: self._lexicon(cursor, number, name) for name in dimensions_of(scan.groupings)}
+        account = self.accounts[scan.account]
+        lexicons = {name: self._lexicon(cursor, account, name) for name in dimensions_of(scan.groupings)}
         return (group_rows if in_memory else merge_groups)(scan, columns, lexicons.__getitem__)
 
     def _read_listing(self, cursor: duckdb.DuckDBPyConnection, listing: Listing) -> ListingResult:
-        number = self._numbers[listing.account]
-        statement = build_listing(listing, number)
+        account = self.accounts[listing.account]
+        statement = build_listing(listing, self._numbers[listing.account])
         columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
         return {
-            name: Keys(columns[name], self._lexicon(cursor, number, name) if name in DIMENSIONS else None)
+            name: Keys(columns[name], self._lexicon(cursor, account, name) if name in DIMENSIONS else None)
             for name in listing.columns
         }
 
@@ -147,17 +225,32 @@ class DuckDBSnapshot:
             self._days[table, number] = found["day"], found["rows"]
         return self._days[table, number]
 
-    def _lexicon(self, cursor: duckdb.DuckDBPyConnection, number: int, dimension: str) -> Lexicon | None:
+    def _has_words(self, scan: Scan) -> bool:
+        """Whether all that spells the groups of a scan is loaded."""
+        account = self.accounts[scan.account]
+        rollups = [rollup_for(scan.table, grouping) for grouping in scan.groupings]
+        names = (DIMENSIONS[name].lexicon_name for name in dimensions_of(scan.groupings))
+        return all(name is None or (account, name) in self._words.lexicons for name in names) and all(
+            (account, rollup) in self._words.combinations for rollup in rollups if rollup and rollup.is_combined
+        )
+
+    def _lexicon(self, cursor: duckdb.DuckDBPyConnection, account: Account, dimension: str) -> Lexicon | None:
         name = DIMENSIONS[dimension].lexicon_name
         if name is None:
             return None
-        if (number, name) not in self._lexicons:
+        if (account, name) not in self._words.lexicons:
             rows = cursor.execute(
                 f"SELECT value FROM {DATABASE}.lexicon WHERE account = ? AND dimension = ? ORDER BY code",
-                [number, name],
+                [self._numbers[account.id], name],
             ).fetchall()
-            self._lexicons[number, name] = Lexicon([value for (value,) in rows])
-        return self._lexicons[number, name]
+            self._words.lexicons[account, name] = Lexicon([value for (value,) in rows])
+        return self._words.lexicons[account, name]
+
+    def _combinations_of(self, cursor: duckdb.DuckDBPyConnection, account: Account, rollup: Rollup) -> Combinations:
+        if (account, rollup) not in self._words.combinations:
+            found = read_combinations(cursor, self._numbers[account.id], rollup)
+            self._words.combinations[account, rollup] = found
+        return self._words.combinations[account, rollup]
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
@@ -171,44 +264,46 @@ def _identity(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _attach(path: Path) -> tuple[duckdb.DuckDBPyConnection, list[tuple[int, Account]]]:
-    """An empty in-memory database with the file attached, and the file's accounts with their numbers.
+def _attach(path: Path) -> tuple[duckdb.DuckDBPyConnection, int, list[tuple[int, Account]]]:
+    """An empty in-memory database with the file attached, the file's layout, and its accounts with their numbers.
 
     Connecting to the path itself would hand back the instance that is already open in this process, and with it the
     file of before the import.
     """
     connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1, **NO_EXTENSIONS})
     try:
-        return connection, _try_attach(connection, path)
+        return connection, *_try_attach(connection, path)
     except WarehouseUnavailable:
         connection.close()
         raise
 
 
-def _try_attach(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[int, Account]]:
+def _try_attach(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, list[tuple[int, Account]]]:
     quoted = str(path.absolute()).replace("'", "''")
     try:
         connection.execute(f"ATTACH '{quoted}' AS {DATABASE} (READ_ONLY, TYPE duckdb)")
         connection.execute(f"USE {DATABASE}")
         connection.execute("SET enable_external_access = false")
-        (version,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
-        if version != SCHEMA_VERSION:
+        (layout,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
+        if layout not in READABLE_LAYOUTS:
             raise WarehouseUnavailable(
-                f"{path} is a warehouse of layout {version}; this fanin reads layout {SCHEMA_VERSION}"
+                f"{path} is a warehouse of layout {layout}; this fanin reads layouts {READABLE_LAYOUTS[0]} to "
+                f"{READABLE_LAYOUTS[-1]}"
             )
-        return _read_accounts(connection)
+        return layout, _read_accounts(connection, layout)
     except duckdb.Error as error:
         log.info("cannot attach %s: %s", path, error)
         raise WarehouseUnavailable(f"{path} is not a fanin warehouse, or cannot be read") from None
 
 
-def _read_accounts(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, Account]]:
+def _read_accounts(connection: duckdb.DuckDBPyConnection, layout: int) -> list[tuple[int, Account]]:
+    stamp = "data_stamp" if layout >= FIRST_WITH_ROLLUPS else "''"
     rows = connection.execute(
-        "SELECT account, id, time_zone, currency, first_day, last_day, data_version FROM accounts ORDER BY id"
+        f"SELECT account, id, time_zone, currency, first_day, last_day, data_version, {stamp} FROM accounts ORDER BY id"
     ).fetchall()
     return [
-        (number, Account(account_id, time_zone, currency, _day(first), _day(last), version))
-        for number, account_id, time_zone, currency, first, last, version in rows
+        (number, Account(account_id, time_zone, currency, _day(first), _day(last), version, stamp))
+        for number, account_id, time_zone, currency, first, last, version, stamp in rows
     ]
 
 

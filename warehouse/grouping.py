@@ -39,11 +39,11 @@ def group_rows(scan: Scan, columns: Mapping[str, Column], lexicon_of: LexiconOf)
     for grouping in scan.groupings:
         keys = {name: columns[name] for name in grouping}
         if scan.windows_of(grouping) == scan.windows:
-            result[grouping] = _grouped(keys, inside, added, lexicon_of)
+            result[grouping] = group_columns(keys, inside, added, lexicon_of)
         else:  # what is only in the windows to compare with makes no group of it
             keys = keys if own is None else {name: column[own] for name, column in keys.items()}
-            result[grouping] = _grouped(keys, {asked: None}, own_added, lexicon_of)
-    return result
+            result[grouping] = group_columns(keys, {asked: None}, own_added, lexicon_of)
+    return ScanResult(result)
 
 
 def merge_groups(scan: Scan, columns: Mapping[str, Column], lexicon_of: LexiconOf) -> ScanResult:
@@ -58,13 +58,26 @@ def merge_groups(scan: Scan, columns: Mapping[str, Column], lexicon_of: LexiconO
         windows = _numbered(rows)
         keys = {name: plain[name][taken] for name in grouping}
         added = {metric: plain[metric][taken] for metric in scan.metrics}
-        result[grouping] = _grouped(keys, windows, added, lexicon_of)
-    return result
+        result[grouping] = group_columns(keys, windows, added, lexicon_of)
+    return ScanResult(result)
+
+
+def group_columns(
+    codes: Mapping[str, Column],
+    windows: Mapping[Window, Column | None],
+    added: Mapping[str, Column],
+    lexicon_of: LexiconOf,
+) -> Groups:
+    """Rows put together by their codes, each window's by itself; None stands for all rows."""
+    rows = len(next(iter(added.values())))
+    bins = _bins(list(codes.values()), rows)
+    keys = {name: Keys(column[bins.examples], lexicon_of(name)) for name, column in codes.items()}
+    return Groups(keys, {window: _sums(bins, inside, added) for window, inside in windows.items()})
 
 
 def regroup(groups: Groups, keys: Mapping[str, Keys]) -> Groups:
     """The same sums by other keys: ``keys`` has one value for every group there is, and equal ones are put together."""
-    rows = len(next(iter(keys.values())).codes)
+    rows = groups.height
     bins = _bins([column.codes for column in keys.values()], rows)
     merged = {name: Keys(column.codes[bins.examples], column.lexicon) for name, column in keys.items()}
     return Groups(merged, {window: _sums(bins, None, sums) for window, sums in groups.sums.items()})
@@ -86,18 +99,6 @@ def _numbered(rows: Mapping[Window, Column]) -> dict[Window, Column | None]:
 def _plain(column: Column) -> Column:
     """A column without its mask: what is masked belongs to other groupings, or is the sum of nothing, which is 0."""
     return np.ma.filled(column, 0)
-
-
-def _grouped(
-    codes: Mapping[str, Column],
-    windows: Mapping[Window, Column | None],
-    added: Mapping[str, Column],
-    lexicon_of: LexiconOf,
-) -> Groups:
-    rows = len(next(iter(added.values())))
-    bins = _bins(list(codes.values()), rows)
-    keys = {name: Keys(column[bins.examples], lexicon_of(name)) for name, column in codes.items()}
-    return Groups(keys, {window: _sums(bins, inside, added) for window, inside in windows.items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
 """The tables of the embedded warehouse: facts in integer codes, a lexicon that spells them, money in cents.
 
-Facts are appended sorted by (account, start), so that a scan of one account's window touches few row groups.
+Facts are appended sorted by (account, start), so that a scan of one account's window touches few row groups.  Beside
+them stand their sums per day and month (``rollups.py``).  Layout 1 had none, and no stamps: it is read as it is, and
+brought forward by the first import into it.
 """
 
 from __future__ import annotations
 
 from ..catalog.dimensions import DIMENSIONS, Table
+from .rollups import COMBINED_CODES, ROLLED_METRICS, by_day, by_month
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+FIRST_WITH_ROLLUPS = 2
+READABLE_LAYOUTS = (1, 2)
 
 # The engine's settings for every connection: left to itself it would fetch an extension over the network when it is
 # shown a file of another program, SQLite's for one.
@@ -67,13 +72,31 @@ _OTHERS = {
     "fanin_meta": "schema_version INTEGER NOT NULL",
     "accounts": (
         "account INTEGER PRIMARY KEY, id VARCHAR NOT NULL UNIQUE, time_zone VARCHAR NOT NULL, currency VARCHAR NOT NULL, "
-        "data_version INTEGER NOT NULL, first_day INTEGER, last_day INTEGER"
+        "data_version INTEGER NOT NULL, first_day INTEGER, last_day INTEGER, data_stamp VARCHAR DEFAULT ''"
     ),
     "lexicon": "account INTEGER NOT NULL, dimension VARCHAR NOT NULL, code UINTEGER NOT NULL, value VARCHAR NOT NULL",
     "imports": (
         "account INTEGER NOT NULL, digest VARCHAR NOT NULL, source_name VARCHAR NOT NULL, sessions BIGINT NOT NULL"
     ),
 }
+
+_ROLLED = "account INTEGER NOT NULL, rollup UTINYINT NOT NULL, day INTEGER NOT NULL, combination UINTEGER NOT NULL"
+
+
+def _rollup_tables() -> dict[str, str]:
+    """Per fact table its sums per day and per month, and what a combination of several codes stands for."""
+    tables = {
+        name: ", ".join([_ROLLED, *(f"{metric} BIGINT NOT NULL" for metric in ROLLED_METRICS[table])])
+        for table in Table
+        for name in (by_day(table), by_month(table))
+    }
+    codes = ", ".join(f"{code} UINTEGER NOT NULL" for code in COMBINED_CODES)
+    combined = f"account INTEGER NOT NULL, rollup UTINYINT NOT NULL, combination UINTEGER NOT NULL, {codes}"
+    return tables | {"combinations": combined}
+
+
+# What of an account goes when it is cleared, beside its row among the accounts.
+ACCOUNT_TABLES = (*FACTS, "lexicon", "imports", *_rollup_tables())
 
 
 def create_statements() -> list[str]:
@@ -82,8 +105,18 @@ def create_statements() -> list[str]:
         table.value: ", ".join(f"{name} {kind} NOT NULL" for name, kind in columns) for table, columns in FACTS.items()
     }
     return [
-        *(f"CREATE TABLE {name} ({columns})" for name, columns in (_OTHERS | facts).items()),
+        *(f"CREATE TABLE {name} ({columns})" for name, columns in (_OTHERS | facts | _rollup_tables()).items()),
         f"INSERT INTO fanin_meta VALUES ({SCHEMA_VERSION})",
+    ]
+
+
+def forward_statements() -> list[str]:
+    """The statements that bring a warehouse of layout 1 forward, all but filling the roll-ups."""
+    return [
+        *(f"CREATE TABLE {name} ({columns})" for name, columns in _rollup_tables().items()),
+        "ALTER TABLE accounts ADD COLUMN data_stamp VARCHAR DEFAULT ''",
+        "UPDATE accounts SET data_stamp = CAST(uuid() AS VARCHAR)",
+        f"UPDATE fanin_meta SET schema_version = {SCHEMA_VERSION}",
     ]
 
 

@@ -160,7 +160,7 @@ def _branch(
     grouping = f"grouping({', '.join(dimensions)})" if dimensions else "0"
     marks = [f"{place} AS {WINDOW_COLUMN}", f"{grouping} AS {GROUPING_COLUMN}"]
     keys = [name if name in dimensions else f"NULL AS {name}" for name in all_dimensions]
-    sums = [_sum(metric, table) for metric in metrics]
+    sums = [f"{sum_of(metric, table)} AS {sum_column(metric)}" for metric in metrics]
     sets = ", ".join(f"({', '.join(grouping)})" for grouping in groupings)
     return (
         f"SELECT {', '.join([*marks, *keys, *sums])}\n"
@@ -189,10 +189,11 @@ def _rows_text(
     )
 
 
-def _sum(metric: str, table: Table) -> str:
+def sum_of(metric: str, table: Table) -> str:
+    """The SQL that sums a metric over a fact table."""
     aggregate = METRICS[metric].aggregates[table]
     where = f" FILTER (WHERE {aggregate.where})" if aggregate.where else ""
-    return f"CAST({aggregate.total}{where} AS BIGINT) AS {sum_column(metric)}"
+    return f"CAST({aggregate.total}{where} AS BIGINT)"
 
 
 def _inner_columns(table: Table, dimensions: tuple[str, ...], metrics: tuple[str, ...]) -> Iterator[str]:

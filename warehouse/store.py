@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
@@ -132,7 +133,22 @@ class Groups:
         return max(map(len, columns), default=1)
 
 
-ScanResult = Mapping[tuple[str, ...], Groups]
+class Source(StrEnum):
+    """What a scan was read from.  The numbers are the same."""
+
+    STATEMENT = "statement"  # the facts
+    ROLLUP = "rollup"  # their sums per day and month
+    CUBE = "cube"  # the roll-up in memory
+
+
+class ScanResult(dict[tuple[str, ...], Groups]):
+    """The groups of every grouping of a scan, and what they were read from."""
+
+    def __init__(self, groups: Mapping[tuple[str, ...], Groups], source: Source = Source.STATEMENT) -> None:
+        super().__init__(groups)
+        self.source = source
+
+
 ListingResult = Mapping[str, Keys]
 
 

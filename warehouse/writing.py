@@ -11,6 +11,8 @@ import logging
 import os
 import re
 import shutil
+import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -25,7 +27,17 @@ from ..catalog.accounts import check_account_id
 from ..catalog.dimensions import Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
 from .facts import GoalKind, Session
-from .layout import FACTS, NO_EXTENSIONS, SCHEMA_VERSION, SESSION_DIMENSIONS, create_statements, lexicon_of
+from .layout import (
+    ACCOUNT_TABLES,
+    FACTS,
+    NO_EXTENSIONS,
+    SCHEMA_VERSION,
+    SESSION_DIMENSIONS,
+    create_statements,
+    forward_statements,
+    lexicon_of,
+)
+from .rolling_up import roll_up, roll_up_everything
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +55,7 @@ class WarehouseBusy(WarehouseUnavailable):
 def writing(path: Path) -> Iterator[Writer]:
     """Change the warehouse at ``path``, made on first use.  All of it is published at the end, nothing on an exception.
 
+    One of an earlier layout is brought forward, and stays beside the new one under its name with ``.layout-1``.
     Raises ``WarehouseBusy`` while another import runs, ``WarehouseUnavailable`` when the file is no warehouse or cannot
     be written.
     """
@@ -50,7 +63,7 @@ def writing(path: Path) -> Iterator[Writer]:
     with _claimed(path):
         draft = path.with_name(path.name + ".next")
         try:
-            connection = _open(draft, path)
+            connection, layout = _open(draft, path)
             try:
                 writer = Writer(connection)
                 with _engine_failures_told(path):
@@ -61,6 +74,8 @@ def writing(path: Path) -> Iterator[Writer]:
             finally:
                 connection.close()
             if writer.changed:
+                if layout < SCHEMA_VERSION:
+                    _keep_beside(path, layout)
                 _publish(draft, path)
         finally:
             _remove(draft)
@@ -103,8 +118,9 @@ def _has_name(file: IO[bytes], name: Path) -> bool:
         return False
 
 
-def _open(draft: Path, path: Path) -> duckdb.DuckDBPyConnection:
-    """The draft, a copy of what is there; one that an import left behind when it died is thrown away."""
+def _open(draft: Path, path: Path) -> tuple[duckdb.DuckDBPyConnection, int]:
+    """The draft, a copy of what is there, and the layout that has; a draft that an import left behind when it died is
+    thrown away."""
     with _disk_failures_told(path):
         _remove(draft)
         if path.exists():
@@ -117,23 +133,41 @@ def _open(draft: Path, path: Path) -> duckdb.DuckDBPyConnection:
         raise WarehouseUnavailable(f"{path} is not a fanin warehouse, or cannot be read") from None
     try:
         with _engine_failures_told(path):
-            _check_layout(connection, path)
+            return connection, _brought_forward(connection, path)
     except BaseException:
         connection.close()
         raise
-    return connection
 
 
-def _check_layout(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _brought_forward(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Give the draft the layout of today; the layout it had."""
     if not path.exists():
+        connection.begin()  # one commit of many statements
         for statement in create_statements():
             connection.execute(statement)
+        connection.commit()
     try:
         (version,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
     except duckdb.Error:
         raise WarehouseUnavailable(f"{path} is a database of another program, not a fanin warehouse") from None
-    if version != SCHEMA_VERSION:
+    if version == 1:
+        for statement in forward_statements():
+            connection.execute(statement)
+        roll_up_everything(connection)
+    elif version != SCHEMA_VERSION:
         raise WarehouseUnavailable(f"{path} is a warehouse of layout {version}; this fanin writes {SCHEMA_VERSION}")
+    return version
+
+
+def _keep_beside(path: Path, layout: int) -> None:
+    """The file as it was, under a name of its own: a second name for the same bytes, where the disk has such."""
+    kept = path.with_name(f"{path.name}.layout-{layout}")
+    with _disk_failures_told(path):
+        kept.unlink(missing_ok=True)
+        try:
+            os.link(path, kept)
+        except OSError:
+            shutil.copy2(path, kept)
 
 
 def _publish(draft: Path, path: Path) -> None:
@@ -172,6 +206,7 @@ class Writer:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._encoders: dict[int, _Encoder] = {}
+        self._days: defaultdict[int, set[int]] = defaultdict(set)  # that sessions were added to, by account
         self.changed = False  # whether there is anything to publish
 
     def has_import(self, account_id: str, digest: str) -> bool:
@@ -194,7 +229,7 @@ class Writer:
         if row is None:
             self.changed = True
             self._connection.execute(
-                "INSERT INTO accounts SELECT coalesce(max(account), 0) + 1, ?, ?, ?, 0, NULL, NULL FROM accounts",
+                "INSERT INTO accounts SELECT coalesce(max(account), 0) + 1, ?, ?, ?, 0, NULL, NULL, '' FROM accounts",
                 [account_id, time_zone, currency],
             )
         elif row != (time_zone, currency):
@@ -217,9 +252,10 @@ class Writer:
             if added % _BATCH == 0:
                 self._append(columns)
         self._append(columns)
+        self._days[number] |= columns.days
         told = source_name.encode(errors="replace").decode()  # a file's name may be any bytes
         self._connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?)", [number, digest, told, added])
-        self._connection.execute("UPDATE accounts SET data_version = data_version + 1 WHERE account = ?", [number])
+        self._tell_change(number)
         return added
 
     def clear_account(self, account_id: str, *, source_name: str) -> None:
@@ -238,18 +274,26 @@ class Writer:
                 f"Account {account_id} holds imported logs, which {source_name} would replace; name another"
             )
         self.changed = True
-        for table in (*FACTS, "lexicon", "imports"):
+        for table in ACCOUNT_TABLES:
             self._connection.execute(f"DELETE FROM {table} WHERE account = ?", [number])
-        self._connection.execute(
-            "UPDATE accounts SET data_version = data_version + 1, first_day = NULL, last_day = NULL WHERE account = ?",
-            [number],
-        )
+        self._connection.execute("UPDATE accounts SET first_day = NULL, last_day = NULL WHERE account = ?", [number])
+        self._tell_change(number)
         self._encoders.pop(number, None)
+        self._days.pop(number, None)
+
+    def _tell_change(self, number: int) -> None:
+        """The version tells how often an account changed; the stamp is new in any file, even one made anew."""
+        self._connection.execute(
+            "UPDATE accounts SET data_version = data_version + 1, data_stamp = ? WHERE account = ?",
+            [uuid.uuid4().hex, number],
+        )
 
     def finish(self) -> None:
-        """Write the new words of each lexicon, and each account's first and last day."""
+        """Write the new words of each lexicon, the roll-ups of the days added to, and each account's first and last day."""
         for number, encoder in self._encoders.items():
             self._insert("lexicon", encoder.new_words(number))
+        for number, days in self._days.items():
+            roll_up(self._connection, number, days)
         self._connection.execute(
             "UPDATE accounts SET first_day = days.first, last_day = days.last FROM "
             "(SELECT account, min(day) AS first, max(day) AS last FROM sessions GROUP BY account) AS days "
@@ -346,9 +390,11 @@ class _Columns:
         self._code = encoder.code
         self._lexicons = {name: lexicon_of(Table.SESSIONS, name) for name in SESSION_DIMENSIONS}
         self._rows: dict[Table, list[tuple[Any, ...]]] = {table: [] for table in Table}
+        self.days: set[int] = set()  # local ones, of all that were ever added
 
     def add(self, session_number: int, session: Session) -> None:
         day, hour = self._local_time.day_and_hour(session.start)
+        self.days.add(day)
         shared = (self._number, session_number, session.start, day, hour, *self._session_codes(session))
         views, goals = session.page_views, session.goals
         conversions = [goal for goal in goals if goal.kind is GoalKind.CONVERSION]

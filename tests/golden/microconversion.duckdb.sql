@@ -13,3 +13,18 @@ FROM warehouse.goals
 WHERE account = ?
     AND (day BETWEEN ? AND ?)
     AND country IN (SELECT code FROM warehouse.lexicon WHERE account = ? AND dimension = ? AND lower(value) IN (?));
+
+SELECT 0 AS window_place, rollup, 0 AS row_day, combination, sum(revenue) AS revenue_sum, sum(count) AS count_sum
+FROM warehouse.goals_by_month
+WHERE account = ? AND rollup IN (17, 18, 19, 20) AND (day BETWEEN ? AND ?)
+GROUP BY ALL
+UNION ALL
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(revenue) AS revenue_sum, sum(count) AS count_sum
+FROM warehouse.goals_by_month
+WHERE account = ? AND rollup IN (17, 18, 19, 20) AND (day BETWEEN ? AND ?)
+GROUP BY ALL
+UNION ALL
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(revenue) AS revenue_sum, sum(count) AS count_sum
+FROM warehouse.goals_by_day
+WHERE account = ? AND rollup IN (17, 18, 19, 20) AND (day BETWEEN ? AND ?)
+GROUP BY ALL;

@@ -23,3 +23,18 @@ FROM warehouse.sessions
 WHERE account = ?
     AND (day BETWEEN ? AND ? OR day BETWEEN ? AND ?)
     AND country IN (SELECT code FROM warehouse.lexicon WHERE account = ? AND dimension = ? AND lower(value) IN (?));
+
+SELECT 0 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(engaged_entrances) AS engaged_entrances_sum, sum(page_views) AS page_views_sum, sum(microconversions) AS microconversions_sum, sum(conversions) AS conversions_sum, sum(revenue) AS revenue_sum
+FROM warehouse.sessions_by_month
+WHERE account = ? AND rollup IN (13) AND (day BETWEEN ? AND ?)
+GROUP BY ALL
+UNION ALL
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(engaged_entrances) AS engaged_entrances_sum, sum(page_views) AS page_views_sum, sum(microconversions) AS microconversions_sum, sum(conversions) AS conversions_sum, sum(revenue) AS revenue_sum
+FROM warehouse.sessions_by_month
+WHERE account = ? AND rollup IN (13) AND (day BETWEEN ? AND ?)
+GROUP BY ALL
+UNION ALL
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(engaged_entrances) AS engaged_entrances_sum, sum(page_views) AS page_views_sum, sum(microconversions) AS microconversions_sum, sum(conversions) AS conversions_sum, sum(revenue) AS revenue_sum
+FROM warehouse.sessions_by_day
+WHERE account = ? AND rollup IN (13) AND (day BETWEEN ? AND ?)
+GROUP BY ALL;

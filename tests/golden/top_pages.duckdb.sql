@@ -13,3 +13,18 @@ FROM warehouse.page_views
 WHERE account = ?
     AND (day BETWEEN ? AND ?)
     AND country IN (SELECT code FROM warehouse.lexicon WHERE account = ? AND dimension = ? AND lower(value) IN (?));
+
+SELECT 0 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(engaged_entrances) AS engaged_entrances_sum, sum(page_views) AS page_views_sum
+FROM warehouse.page_views_by_month
+WHERE account = ? AND rollup IN (16) AND (day BETWEEN ? AND ?)
+GROUP BY ALL
+UNION ALL
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(engaged_entrances) AS engaged_entrances_sum, sum(page_views) AS page_views_sum
+FROM warehouse.page_views_by_month
+WHERE account = ? AND rollup IN (16) AND (day BETWEEN ? AND ?)
+GROUP BY ALL
+UNION ALL
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(engaged_entrances) AS engaged_entrances_sum, sum(page_views) AS page_views_sum
+FROM warehouse.page_views_by_day
+WHERE account = ? AND rollup IN (16) AND (day BETWEEN ? AND ?)
+GROUP BY ALL;

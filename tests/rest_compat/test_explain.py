@@ -75,6 +75,7 @@ def test_rule_5_4_each_query_has_its_windows_and_its_scan(warehouse_file: Path) 
         {
             "scan": 1,
             "table": "sessions",
+            "source": "rollup",
             "account_id": "acme",
             "windows": [WEEK, WEEK_BEFORE],
             "filters": [],
@@ -84,6 +85,7 @@ def test_rule_5_4_each_query_has_its_windows_and_its_scan(warehouse_file: Path) 
         {
             "scan": 2,
             "table": "page_views",
+            "source": "statement",
             "account_id": "acme",
             "windows": [WEEK],
             "filters": ["utm_source:in:google|news"],

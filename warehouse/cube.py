@@ -1,0 +1,151 @@
+"""The cube: an account's roll-ups of one fact table in memory, so that a window of any length is the difference of two sums.
+
+The sums of all days before are kept for every eighth day; what lies between is added from the rows of those few days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..catalog.dimensions import Table
+from ..catalog.metrics import ROW_COUNT
+from ..catalog.periods import Window
+from .grouping import LexiconOf
+from .rollup_reading import COMBINATION, Combinations, rolled_result
+from .rollups import Rollup
+from .statements import day_number
+from .store import Column, Groups, Keys, Scan, ScanResult, Source
+
+# Of every eighth day the sums of all days before are kept: dense ones would take as much again as eight times the rows.
+SUMMED_DAYS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RolledRows:
+    """The rows of one roll-up, sorted by day: one for each day and combination."""
+
+    days: Column
+    combinations: Column
+    sums: Mapping[str, Column]
+
+
+class Layer:
+    """One roll-up in memory."""
+
+    def __init__(self, rows: RolledRows) -> None:
+        self._first = int(rows.days[0]) if len(rows.days) else 0
+        days = int(rows.days[-1]) - self._first + 1 if len(rows.days) else 0
+        self._last = days  # the day behind the last, counted from the first
+        self._starts = np.searchsorted(rows.days, np.arange(days + 1) + self._first)  # of each day among the rows
+        self._combinations = rows.combinations.astype(np.uint32)
+        self._width = int(rows.combinations.max()) + 1 if days else 0
+        self._sums = {metric: _narrow(column) for metric, column in rows.sums.items()}
+        self._before = {metric: self._summed_before(column) for metric, column in self._sums.items()}
+
+    @property
+    def size_bytes(self) -> int:
+        columns = [self._starts, self._combinations, *self._sums.values(), *self._before.values()]
+        return sum(column.nbytes for column in columns)
+
+    def window_sums(self, window: Window, metric: str) -> Column:
+        """The sums of a metric in a window, by combination."""
+        first, behind = self._places(window)
+        if behind - first <= SUMMED_DAYS:
+            return self._sum_of_days(first, behind, metric)
+        begun, over = first // SUMMED_DAYS, behind // SUMMED_DAYS
+        before = self._before[metric]
+        return (
+            before[over].astype(np.int64)
+            - before[begun]
+            + self._sum_of_days(over * SUMMED_DAYS, behind, metric)
+            - self._sum_of_days(begun * SUMMED_DAYS, first, metric)
+        )
+
+    def rows_in(self, window: Window) -> Column:
+        """The positions of a window's rows."""
+        first, behind = self._places(window)
+        return np.arange(self._starts[first], self._starts[behind]) if self._last else np.arange(0)
+
+    def day_of(self, positions: Column) -> Column:
+        return np.searchsorted(self._starts, positions, side="right") - 1 + self._first
+
+    def combination_of(self, positions: Column) -> Column:
+        return self._combinations[positions].astype(np.int64)
+
+    def sums_of(self, positions: Column, metric: str) -> Column:
+        return self._sums[metric][positions].astype(np.int64)
+
+    def _places(self, window: Window) -> tuple[int, int]:
+        """A window's first day and the day behind its last, counted from the first day there is."""
+        first, behind = day_number(window.start) - self._first, day_number(window.end) + 1 - self._first
+        return min(max(first, 0), self._last), min(max(behind, 0), self._last)
+
+    def _sum_of_days(self, first: int, behind: int, metric: str) -> Column:
+        rows = slice(self._starts[first], self._starts[behind])
+        summed = np.bincount(self._combinations[rows], weights=self._sums[metric][rows], minlength=self._width)
+        return summed.astype(np.int64)
+
+    def _summed_before(self, column: Column) -> Column:
+        """A row for every eighth day from the first on: the sums of all days before it."""
+        before = np.zeros((self._last // SUMMED_DAYS + 1, self._width), dtype=np.int64)
+        for place in range(1, len(before)):
+            rows = slice(self._starts[(place - 1) * SUMMED_DAYS], self._starts[place * SUMMED_DAYS])
+            added = np.bincount(self._combinations[rows], weights=column[rows], minlength=self._width)
+            before[place] = before[place - 1] + added.astype(np.int64)
+        return _narrow(before)
+
+
+class Cube:
+    """The layers of one fact table of one account, by the roll-up's number."""
+
+    def __init__(self, table: Table, layers: Mapping[int, Layer]) -> None:
+        self._count = ROW_COUNT[table]
+        self._layers = layers
+        self.size_bytes = sum(layer.size_bytes for layer in layers.values())
+
+    def tell(self, scan: Scan, combinations_of: Callable[[Rollup], Combinations], lexicon_of: LexiconOf) -> ScanResult:
+        """What the roll-up statement of this scan would tell."""
+
+        def read(rollup: Rollup, windows: tuple[Window, ...], keeps_day: bool) -> Groups:
+            layer = self._layers[rollup.number]
+            return (self._by_day if keeps_day else self._whole)(layer, windows, scan.metrics)
+
+        return rolled_result(scan, read, combinations_of, lexicon_of, Source.CUBE)
+
+    def _whole(self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...]) -> Groups:
+        counted = [layer.window_sums(window, self._count) for window in windows]
+        present = np.flatnonzero(np.logical_or.reduce([count > 0 for count in counted]))
+        sums = {
+            window: {
+                metric: (count if metric == self._count else layer.window_sums(window, metric))[present]
+                for metric in metrics
+            }
+            for window, count in zip(windows, counted, strict=True)
+        }
+        return Groups({COMBINATION: Keys(present, None)}, sums)
+
+    def _by_day(self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...]) -> Groups:
+        """A day and a combination have one row, so the rows are the groups."""
+        rows = {window: layer.rows_in(window) for window in windows}
+        found = np.unique(np.concatenate(list(rows.values())))
+        inside = {window: np.isin(found, own) for window, own in rows.items()}
+        sums = {
+            window: {metric: layer.sums_of(found, metric) * own for metric in metrics} for window, own in inside.items()
+        }
+        keys = {COMBINATION: Keys(layer.combination_of(found), None), "day": Keys(layer.day_of(found), None)}
+        return Groups(keys, sums)
+
+
+def estimated_bytes(rows: int, combinations: int, days: int, metrics: int) -> int:
+    """What a layer will take: money takes eight bytes a number, all else four."""
+    numbers = rows + combinations * (days // SUMMED_DAYS + 1)
+    return 4 * rows + numbers * 4 * (metrics + 1) + 8 * (days + 1)
+
+
+def _narrow(column: Column) -> Column:
+    """In four bytes a number where all fit."""
+    fits = not column.size or int(np.abs(column).max()) < 2**31
+    return column.astype(np.int32 if fits else np.int64)
