@@ -34,6 +34,9 @@ from .catalog.errors import BadRequest
 from .console import SegmentsOption, WarehouseOption, messages, print_json, print_line, refusals_told
 from .ingest.demo import load_demo
 from .ingest.importing import import_log
+from .ingest.log_files import files_named
+from .ingest.log_formats import FORMATS, format_named
+from .ingest.rejects import rejects_into
 from .ingest.site_rules import SiteRules, own_hosts, read_site_rules
 from .ingest.summaries import ImportSummary
 from .key_commands import KeysOption, keys_cli
@@ -189,9 +192,17 @@ def _listen(host: str, port: int) -> socket.socket:
 @cli.command("import")
 @refusals_told
 def import_files(
-    files: Annotated[list[Path], typer.Argument(help="Web-server logs in combined format, plain or .gz.")],
+    files: Annotated[list[str], typer.Argument(help="Web-server logs, plain, .gz, .bz2 or .zst; - reads stdin.")],
     account: AccountOption,
     warehouse: WarehouseOption = DEFAULT_ADDRESS,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            envvar="FANIN_FORMAT",
+            help=f"Recognised unless said: {', '.join(FORMATS)}, an nginx log_format or an Apache LogFormat.",
+        ),
+    ] = None,
     goals: Annotated[
         Path | None, typer.Option(envvar="FANIN_GOALS", help="TOML file: goals, own hosts, what counts as a page.")
     ] = None,
@@ -202,14 +213,19 @@ def import_files(
         str | None, typer.Option(envvar="FANIN_TIMEZONE", help="The zone the account's days fall in.")
     ] = None,
     currency: Annotated[str | None, typer.Option(envvar="FANIN_CURRENCY", help="The account's currency.")] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(envvar="FANIN_REJECTS", help="A file for every line that could not be read.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", envvar="FANIN_JSON", help="Print the summary as JSON on stdout.")
     ] = False,
 ) -> None:
     """Load web-server logs into an account, whole or not at all."""
     rules = _overridden(read_site_rules(goals) if goals else SiteRules(), site, timezone, currency)
-    with _progress("Reading") as report:
-        summary = _spelled(import_log(files, account, file_of(warehouse), rules, report))
+    known = format_named(log_format) if log_format else None
+    with _progress("Reading") as report, rejects_into(rejects) as on_damaged:
+        paths = files_named(files)
+        summary = _spelled(import_log(paths, account, file_of(warehouse), rules, report, known, on_damaged))
     if as_json:
         print_json(summary)
     else:
@@ -259,6 +275,7 @@ def _spelled(summary: ImportSummary) -> ImportSummary:
         summary,
         files_read=tuple(map(name, summary.files_read)),
         files_already_there=tuple(map(name, summary.files_already_there)),
+        formats={name(file): found for file, found in summary.formats.items()},
         damaged_lines=tuple(replace(line, file=name(line.file)) for line in summary.damaged_lines),
     )
 
@@ -277,6 +294,7 @@ def _print_summary(summary: ImportSummary, account: str) -> None:
     for name, count in summary.goals.items():
         table.add_row(f"  {escape(name)}", f"{count:,}")
     messages.print(table)
+    messages.print(f"format: {', '.join(dict.fromkeys(summary.formats.values()))}", soft_wrap=True)
     if summary.first and summary.last:
         messages.print(f"from {summary.first:%Y-%m-%d %H:%M} to {summary.last:%Y-%m-%d %H:%M} UTC")
     if summary.bad_amounts:

@@ -14,16 +14,14 @@ from ..warehouse.writing import writing
 from .agents import describe_agent
 from .countries import country_of
 from .hits import HitReader
-from .log_files import LogFile, digest_of
-from .log_lines import parse_line
-from .refusals import ImportRefused
+from .log_files import LogFile, digest_of, size_of
+from .log_formats import JUDGED_LINES, LogFormat, check_format, recognised
 from .sessions import Hit, Visitor, sessions_of
 from .site_rules import SiteRules
-from .summaries import ImportSummary, LineClass, Tally
-
-JUDGED_LINES = 100  # so many lines that are not blank show whether a file is a log
+from .summaries import DamageReport, ImportSummary, LineClass, Tally
 
 Progress = Callable[[int, int], None]  # bytes read so far and in all, as they lie on disk
+Visits = dict[tuple[str, str | None], list[Hit]]  # by address and agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,15 @@ def import_log(
     warehouse_path: Path,
     rules: SiteRules | None = None,
     progress: Progress | None = None,
+    log_format: LogFormat | None = None,
+    on_damaged: DamageReport | None = None,
 ) -> ImportSummary:
     """Everything the files hold that the account does not have yet, in one transaction.
 
     A file is known by its content: the same log again, renamed or compressed, changes nothing and is told in the
-    summary.  Files given together may share sessions, as those of a rotated log do.  Raises ``ImportRefused`` for
-    what is no log, ``StatsError`` for a warehouse that cannot be written; nothing is written then.
+    summary.  Files given together may share sessions, as those of a rotated log do.  Each is in the format that is
+    named, or else in one of its own that is recognised.  Raises ``ImportRefused`` for what is no log, ``StatsError``
+    for a warehouse that cannot be written; nothing is written then.
     """
     check_account_id(account_id)
     rules = rules or SiteRules()
@@ -60,21 +61,27 @@ def import_log(
         fresh, known = _by_novelty(files, lambda digest: writer.has_import(account_id, digest))
         if not fresh:
             return ImportSummary(files_already_there=known)
-        reading = read_logs(fresh, rules, progress)
+        reading = read_logs(fresh, rules, progress, log_format, on_damaged)
         writer.put_account(account_id, time_zone=rules.time_zone, currency=rules.currency)
         for file in reading.files:
             writer.add_sessions(account_id, file.sessions, digest=file.digest, source_name=file.path.name)
     return replace(reading.summary, files_already_there=known)
 
 
-def read_logs(files: Sequence[Path], rules: SiteRules, progress: Progress | None = None) -> LogReading:
+def read_logs(
+    files: Sequence[Path],
+    rules: SiteRules,
+    progress: Progress | None = None,
+    log_format: LogFormat | None = None,
+    on_damaged: DamageReport | None = None,
+) -> LogReading:
     """The sessions of the files, read as one log whatever the order of their lines.  Raises ``ImportRefused``."""
-    tally = Tally()
-    hits: dict[tuple[str, str], list[Hit]] = {}
+    tally = Tally(on_damaged)
+    hits: Visits = {}
     reader = HitReader(rules)
     logs = _opened(files, progress)
     for place, log in enumerate(logs):
-        _collect(log, place, reader, tally, hits)
+        _collect(log, log_format, place, reader, tally, hits)
     sessions: list[list[Session]] = [[] for _ in logs]
     for (address, agent), visits in hits.items():
         visits.sort(key=lambda hit: hit.at)
@@ -103,7 +110,7 @@ def _by_novelty(files: Iterable[Path], is_known: Callable[[str], bool]) -> tuple
 def _opened(files: Sequence[Path], progress: Progress | None) -> list[LogFile]:
     if progress is None:
         return [LogFile(path) for path in files]
-    sizes = [path.stat().st_size if path.exists() else 0 for path in files]  # a missing file is refused when read
+    sizes = [size_of(path) for path in files]
     starts = [0, *accumulate(sizes)]
     return [
         LogFile(path, partial(_report, progress, start, starts[-1])) for path, start in zip(files, starts, strict=False)
@@ -114,15 +121,19 @@ def _report(progress: Progress, start: int, total: int, done: int) -> None:
     progress(start + done, total)
 
 
-def _collect(log: LogFile, place: int, reader: HitReader, tally: Tally, hits: dict[tuple[str, str], list[Hit]]) -> None:
+def _collect(
+    log: LogFile, log_format: LogFormat | None, place: int, reader: HitReader, tally: Tally, hits: Visits
+) -> None:
     """Counts every line of one log and keeps, by visitor, the hits among them."""
     numbered = enumerate(log.lines(), start=1)
     opening = _opening(numbered)
-    _judge(log.path, [text for _, text in opening if text.strip()])
+    found = _format_of(log.path, [text for _, text in opening if text.strip()], log_format)
+    tally.formats[str(log.path)] = found.name
+    parse = found.reader()
     for number, text in chain(opening, numbered):
-        line = parse_line(text)
+        line = parse(text)
         if line is None:
-            if text.strip():
+            if text.strip() and not found.is_header(text):
                 tally.count_damaged(log.path.name, number, text)
             else:
                 tally.count(LineClass.BLANK)
@@ -149,12 +160,8 @@ def _opening(numbered: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
     return opening
 
 
-def _judge(path: Path, lines: list[str]) -> None:
-    """Raises ``ImportRefused`` unless at least half of the lines are log lines."""
-    readable = sum(parse_line(text) is not None for text in lines)
-    if not lines or readable * 2 < len(lines):
-        found = f"{readable} of its first {len(lines)} lines are" if lines else "it is empty, no line is"
-        raise ImportRefused(
-            f"'{path}' is no web server log: {found} in the combined format of Apache and nginx, "
-            "plain or gzip, which is what is accepted."
-        )
+def _format_of(path: Path, lines: Sequence[str], named: LogFormat | None) -> LogFormat:
+    if named is None:
+        return recognised(path, lines)
+    check_format(path, lines, named)
+    return named

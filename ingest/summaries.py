@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,7 +25,10 @@ class LineClass(StrEnum):
     SPAM = "spam"  # a referrer nobody followed
     OTHER = "other"  # another method or status, or no HTTP request at all
     DAMAGED = "damaged"
-    BLANK = "blank"
+    BLANK = "blank"  # or a header, such as `#Fields`
+
+
+DamageReport = Callable[[str, int, str], None]  # file, number of the line, the line itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class ImportSummary:
     last: datetime | None = None
     files_read: tuple[str, ...] = ()
     files_already_there: tuple[str, ...] = ()
+    formats: dict[str, str] = field(default_factory=dict)  # of the files read
 
     @property
     def page_views(self) -> int:
@@ -57,7 +62,9 @@ class ImportSummary:
 class Tally:
     """The summary while it is being counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_damaged: DamageReport | None = None) -> None:
+        self._on_damaged = on_damaged
+        self.formats: dict[str, str] = {}
         self.lines = 0
         self.classes = dict.fromkeys(LineClass, 0)
         self.goals: Counter[str] = Counter()
@@ -72,6 +79,8 @@ class Tally:
 
     def count_damaged(self, file: str, number: int, text: str) -> None:
         self.count(LineClass.DAMAGED)
+        if self._on_damaged:
+            self._on_damaged(file, number, text)
         if len(self.damaged_lines) < EXAMPLES:
             excerpt = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text[:EXCERPT])
             self.damaged_lines.append(DamagedLine(file, number, excerpt))
@@ -93,6 +102,7 @@ class Tally:
             first=_time(self._first_at),
             last=_time(self._last_at),
             files_read=files,
+            formats=self.formats,
         )
 
 

@@ -66,6 +66,42 @@ def test_an_import_says_what_it_did_and_the_same_file_twice_changes_nothing(tmp_
     assert "already; nothing changed" in again.stderr
 
 
+def test_an_import_reads_standard_input_and_patterns_once_each(tmp_path: Path, log: Path) -> None:
+    text = log.read_text()
+    (tmp_path / "b.log").write_text(text.replace("10:00", "20:00"))
+
+    piped = fanin(tmp_path, "import", "-", "--account", "acme", "--json", stdin=text)
+    matched = fanin(tmp_path, "import", "*.log", "--account", "acme", "--json")
+    nothing = fanin(tmp_path, "import", "*.gz", "--account", "acme")
+
+    assert (json.loads(piped.stdout)["lines"], json.loads(piped.stdout)["files_read"]) == (3, ["-"])
+    assert json.loads(matched.stdout)["files_read"] == ["b.log"]
+    assert json.loads(matched.stdout)["files_already_there"] == ["access.log"]
+    assert (nothing.returncode, nothing.stderr) == (
+        2,
+        "fanin: '*.gz' matches no file; accepted are files, patterns such as 'logs/*.gz', and '-'.\n",
+    )
+
+
+def test_a_format_may_be_named_and_every_damaged_line_be_kept(tmp_path: Path, log: Path) -> None:
+    bad = [f"bad {number}" for number in range(7)]
+    log.write_text(log.read_text() * 3 + "\n".join(bad) + "\n")
+    own = '$remote_addr - - [$time_local] "$request" $status $bytes_sent "-" "$http_user_agent"'
+
+    done = fanin(tmp_path, "import", log, "--account", "acme", "--json", "--format", own, "--rejects", "bad.txt")
+    refused = fanin(tmp_path, "import", log, "--account", "other", "--format", "combine")
+    unwritable = fanin(tmp_path, "import", log, "--account", "other", "--rejects", "no/bad.txt")
+
+    summary = json.loads(done.stdout)
+    assert (summary["classes"]["page_views"], summary["classes"]["damaged"]) == (9, 7)
+    assert len(summary["damaged_lines"]) == 5
+    assert (tmp_path / "bad.txt").read_text() == "".join(
+        f"access.log:{number}: {text}\n" for number, text in enumerate(bad, start=10)
+    )
+    assert "There is no log format 'combine' (did you mean 'combined'?)" in refused.stderr
+    assert "The rejects file 'no/bad.txt' cannot be written" in unwritable.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"\x00\x01\x02 no log at all\n" * 200, "log"), (b"", "log"), (b"just some prose\n" * 300, "log")],
