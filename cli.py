@@ -33,7 +33,8 @@ from .batch_display import PlainLines, display_for
 from .catalog.errors import BadRequest
 from .console import SegmentsOption, WarehouseOption, messages, print_json, print_line, refusals_told
 from .ingest.demo import load_demo
-from .ingest.importing import import_log
+from .ingest.event_mappings import PLAIN, mapping_named, shipped
+from .ingest.importing import WrittenAs, import_log
 from .ingest.log_files import files_named
 from .ingest.log_formats import FORMATS, format_named
 from .ingest.rejects import rejects_into
@@ -60,6 +61,10 @@ cli.add_typer(keys_cli, name="keys")
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
 SWITCH_INTERVAL_S = 0.0005
+
+EVENTS = "events"  # the name of event files where a log's format is named
+
+EVENTS = "events"  # what event files are called where a log's format is named
 
 AccountOption = Annotated[str, typer.Option("--account", envvar="FANIN_ACCOUNT", help="The account's id.")]
 
@@ -192,7 +197,7 @@ def _listen(host: str, port: int) -> socket.socket:
 @cli.command("import")
 @refusals_told
 def import_files(
-    files: Annotated[list[str], typer.Argument(help="Web-server logs, plain, .gz, .bz2 or .zst; - reads stdin.")],
+    files: Annotated[list[str], typer.Argument(help="Logs or event files, plain, .gz, .bz2 or .zst; - reads stdin.")],
     account: AccountOption,
     warehouse: WarehouseOption = DEFAULT_ADDRESS,
     log_format: Annotated[
@@ -200,8 +205,12 @@ def import_files(
         typer.Option(
             "--format",
             envvar="FANIN_FORMAT",
-            help=f"Recognised unless said: {', '.join(FORMATS)}, an nginx log_format or an Apache LogFormat.",
+            help=f"Recognised unless said: {', '.join(FORMATS)}, an nginx log_format, an Apache LogFormat, or events.",
         ),
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(envvar="FANIN_MAPPING", help=f"Event files of {', '.join(shipped())}, or a TOML file that maps."),
     ] = None,
     goals: Annotated[
         Path | None, typer.Option(envvar="FANIN_GOALS", help="TOML file: goals, own hosts, what counts as a page.")
@@ -220,16 +229,27 @@ def import_files(
         bool, typer.Option("--json", envvar="FANIN_JSON", help="Print the summary as JSON on stdout.")
     ] = False,
 ) -> None:
-    """Load web-server logs into an account, whole or not at all."""
+    """Load web-server logs or event files into an account, whole or not at all."""
     rules = _overridden(read_site_rules(goals) if goals else SiteRules(), site, timezone, currency)
-    known = format_named(log_format) if log_format else None
+    written_as = _written_as(log_format, mapping)
     with _progress("Reading") as report, rejects_into(rejects) as on_damaged:
         paths = files_named(files)
-        summary = _spelled(import_log(paths, account, file_of(warehouse), rules, report, known, on_damaged))
+        summary = _spelled(import_log(paths, account, file_of(warehouse), rules, report, written_as, on_damaged))
     if as_json:
         print_json(summary)
     else:
         _print_summary(summary, account)
+
+
+def _written_as(log_format: str | None, mapping: str | None) -> WrittenAs | None:
+    """What the files are in; None when each is to be recognised."""
+    if mapping is not None:
+        if log_format not in (None, EVENTS):
+            raise BadRequest(f"--mapping is for event files and --format {log_format} for logs; give one of them")
+        return mapping_named(mapping)
+    if log_format is None:
+        return None
+    return PLAIN if log_format == EVENTS else format_named(log_format)
 
 
 def _overridden(rules: SiteRules, sites: list[str] | None, time_zone: str | None, currency: str | None) -> SiteRules:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from ..warehouse.facts import Goal, PageView
-from .addresses import Referrer, bare_host, parameters, parse_referrer, readable, split_target
+from .addresses import Referrer, bare_host, parameters, parse_referrer, readable, split_target, target_of
 from .agents import describe_agent
 from .log_lines import LogLine
 from .money import cents
@@ -170,7 +170,7 @@ class HitReader:
 
     def _describe(self, text: str) -> Target:
         if text.startswith(("http://", "https://")):  # the form a proxy is asked in
-            text = "/" + text.split("/", 3)[3] if text.count("/") > 2 else "/"
+            text = target_of(text)
         if not text.startswith("/"):
             return _NO_REQUEST
         encoded, query = split_target(text)
@@ -191,7 +191,7 @@ class HitReader:
     def _goals(self, path: str, query: str) -> Iterator[GoalReached]:
         for rule in self._rules.goals:
             if rule.places.hold(path, query):
-                yield GoalReached(rule, _amount(rule, path, query))
+                yield GoalReached(rule, amount_of(rule, path, query))
 
     def _stored(self, path: str, query: str) -> str:
         """The path under which a page is counted: without its query, but for the parameters the rules keep."""
@@ -233,7 +233,8 @@ def _tags(query: str) -> Arrival | None:
     return Arrival(*clicked, is_tagged=True) if clicked else None
 
 
-def _amount(rule: GoalRule, path: str, query: str) -> int | None:
+def amount_of(rule: GoalRule, path: str, query: str) -> int | None:
+    """In cents, or None when it cannot be read where the rule says it stands."""
     if rule.amount_path is not None:
         found = rule.amount_path.search(path)
         return cents(found[1] or "") if found else None

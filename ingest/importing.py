@@ -1,11 +1,12 @@
-"""Logs into a warehouse: read by the rules of the site, cut into sessions, written whole or not at all."""
+"""Logs and event files into a warehouse: read by the rules of the site, cut into sessions, written whole or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate, chain
+from math import inf
 from pathlib import Path
 
 from ..catalog.accounts import check_account_id
@@ -13,15 +14,34 @@ from ..warehouse.facts import Session
 from ..warehouse.writing import writing
 from .agents import describe_agent
 from .countries import country_of
+from .event_files import check_events, event_format_of, is_event_file, rows_of
+from .event_mappings import PLAIN, EventMapping
+from .events import EventReader, VisitorKey
 from .hits import HitReader
 from .log_files import LogFile, digest_of, size_of
 from .log_formats import JUDGED_LINES, LogFormat, check_format, recognised
-from .sessions import Hit, Visitor, sessions_of
+from .sessions import IDLE_S, Hit, Visitor, sessions_of
 from .site_rules import SiteRules
 from .summaries import DamageReport, ImportSummary, LineClass, Tally
 
 Progress = Callable[[int, int], None]  # bytes read so far and in all, as they lie on disk
-Visits = dict[tuple[str, str | None], list[Hit]]  # by address and agent
+WrittenAs = LogFormat | EventMapping  # what the files of an import are in
+
+
+@dataclass(slots=True)
+class Visits:
+    """Hits by visitor, of logs and of event files."""
+
+    of_logs: dict[tuple[str, str | None], list[Hit]] = field(default_factory=dict)  # by address and agent
+    of_events: dict[VisitorKey, list[Hit]] = field(default_factory=dict)
+    visitors: dict[VisitorKey, Visitor] = field(default_factory=dict)
+
+    def sessions(self) -> Iterator[tuple[int, Session]]:
+        """The sessions, each with the file its first hit stands in."""
+        for (address, agent), hits in self.of_logs.items():
+            yield from sessions_of(_in_order(hits), Visitor(country_of(address), describe_agent(agent)))
+        for key, hits in self.of_events.items():
+            yield from sessions_of(_in_order(hits), self.visitors[key], inf if key.session else IDLE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +65,14 @@ def import_log(
     warehouse_path: Path,
     rules: SiteRules | None = None,
     progress: Progress | None = None,
-    log_format: LogFormat | None = None,
+    written_as: WrittenAs | None = None,
     on_damaged: DamageReport | None = None,
 ) -> ImportSummary:
     """Everything the files hold that the account does not have yet, in one transaction.
 
     A file is known by its content: the same log again, renamed or compressed, changes nothing and is told in the
-    summary.  Files given together may share sessions, as those of a rotated log do.  Each is in the format that is
-    named, or else in one of its own that is recognised.  Raises ``ImportRefused`` for what is no log, ``StatsError``
+    summary.  Files given together may share sessions, as those of a rotated log do.  Each is written in the
+    format that is named, or else in one of its own that is recognised.  Raises ``ImportRefused`` for what is no log, ``StatsError``
     for a warehouse that cannot be written; nothing is written then.
     """
     check_account_id(account_id)
@@ -61,7 +81,7 @@ def import_log(
         fresh, known = _by_novelty(files, lambda digest: writer.has_import(account_id, digest))
         if not fresh:
             return ImportSummary(files_already_there=known)
-        reading = read_logs(fresh, rules, progress, log_format, on_damaged)
+        reading = read_logs(fresh, rules, progress, written_as, on_damaged)
         writer.put_account(account_id, time_zone=rules.time_zone, currency=rules.currency)
         for file in reading.files:
             writer.add_sessions(account_id, file.sessions, digest=file.digest, source_name=file.path.name)
@@ -72,24 +92,27 @@ def read_logs(
     files: Sequence[Path],
     rules: SiteRules,
     progress: Progress | None = None,
-    log_format: LogFormat | None = None,
+    written_as: WrittenAs | None = None,
     on_damaged: DamageReport | None = None,
 ) -> LogReading:
     """The sessions of the files, read as one log whatever the order of their lines.  Raises ``ImportRefused``."""
     tally = Tally(on_damaged)
-    hits: Visits = {}
-    reader = HitReader(rules)
+    visits = Visits()
+    hit_reader = HitReader(rules)
+    event_reader = EventReader(rules, written_as if isinstance(written_as, EventMapping) else PLAIN)
     logs = _opened(files, progress)
     for place, log in enumerate(logs):
-        _collect(log, log_format, place, reader, tally, hits)
+        if isinstance(written_as, EventMapping) or (written_as is None and is_event_file(log)):
+            _collect_events(log, place, event_reader, tally, visits)
+        else:
+            _collect(log, written_as, place, hit_reader, tally, visits.of_logs)
     sessions: list[list[Session]] = [[] for _ in logs]
-    for (address, agent), visits in hits.items():
-        visits.sort(key=lambda hit: hit.at)
-        for place, session in sessions_of(visits, Visitor(country_of(address), describe_agent(agent))):
-            sessions[place].append(session)
-    names = tuple(dict.fromkeys(goal.name for goal in rules.goals))
+    for place, session in visits.sessions():
+        sessions[place].append(session)
     return LogReading(
-        tally.summary(sum(map(len, sessions)), names, tuple(str(path) for path in files)),
+        tally.summary(
+            sum(map(len, sessions)), tuple(goal.name for goal in rules.goals), tuple(str(path) for path in files)
+        ),
         tuple(FileSessions(log.path, log.digest, found) for log, found in zip(logs, sessions, strict=True)),
     )
 
@@ -122,7 +145,12 @@ def _report(progress: Progress, start: int, total: int, done: int) -> None:
 
 
 def _collect(
-    log: LogFile, log_format: LogFormat | None, place: int, reader: HitReader, tally: Tally, hits: Visits
+    log: LogFile,
+    log_format: LogFormat | None,
+    place: int,
+    reader: HitReader,
+    tally: Tally,
+    hits: dict[tuple[str, str | None], list[Hit]],
 ) -> None:
     """Counts every line of one log and keeps, by visitor, the hits among them."""
     numbered = enumerate(log.lines(), start=1)
@@ -147,6 +175,37 @@ def _collect(
         if hit.goals:
             tally.goals.update(goal.name for goal in hit.goals)
             tally.bad_amounts += reader.bad_amounts(line)
+
+
+def _collect_events(log: LogFile, place: int, reader: EventReader, tally: Tally, visits: Visits) -> None:
+    """Counts every row of one event file and keeps, by visitor, the hits among them."""
+    found = event_format_of(log)
+    tally.formats[str(log.path)] = found
+    readable = 0
+    for number, row, text in rows_of(log, reader.wants):
+        read = reader.read_event(row, place) if row is not None else None
+        if read is None or read.at is None:
+            if row is not None or text.strip():
+                tally.count_damaged(log.path.name, number, text)
+            else:
+                tally.count(LineClass.BLANK)
+            continue
+        readable += 1
+        tally.see(read.at)
+        tally.count(read.line_class)
+        if read.hit is None or read.key is None or row is None:
+            continue
+        if read.key not in visits.visitors:
+            visits.visitors[read.key] = reader.visitor(row)
+        visits.of_events.setdefault(read.key, []).append(read.hit)
+        tally.goals.update(goal.name for goal in read.hit.goals)
+        tally.bad_amounts += read.bad_amounts
+    check_events(log.path, found, tally.lines, readable)
+
+
+def _in_order(hits: list[Hit]) -> list[Hit]:
+    hits.sort(key=lambda hit: hit.at)
+    return hits
 
 
 def _opening(numbered: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:

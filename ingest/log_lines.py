@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from .addresses import host_of
 from .log_times import minute_start, moment
 
 
@@ -124,7 +125,7 @@ def line_of(fields: Mapping[str, str], *, tells_agent: bool = True) -> LogLine |
         method, target = sent.groups() if sent else ("", "")
     if told.get("query"):
         target = f"{target}?{told['query'].removeprefix('?')}"
-    host = told.get("host") or _host_of(target)
+    host = told.get("host") or host_of(target)
     return LogLine(
         address,
         at,
@@ -135,11 +136,6 @@ def line_of(fields: Mapping[str, str], *, tells_agent: bool = True) -> LogLine |
         told.get("agent") or ("" if tells_agent else None),
         host,
     )
-
-
-def _host_of(target: str) -> str:
-    """The host of an address in full, the form a proxy is asked in."""
-    return target.split("/", 3)[2] if target.startswith(("http://", "https://")) else ""
 
 
 def unescape(field: str) -> str:

@@ -24,6 +24,7 @@ class LineClass(StrEnum):
     BOT = "bots"
     SPAM = "spam"  # a referrer nobody followed
     OTHER = "other"  # another method or status, or no HTTP request at all
+    DUPLICATE = "duplicates"  # an event whose id came before
     DAMAGED = "damaged"
     BLANK = "blank"  # or a header, such as `#Fields`
 
@@ -45,7 +46,9 @@ class ImportSummary:
     lines: int = 0
     classes: dict[LineClass, int] = field(default_factory=lambda: dict.fromkeys(LineClass, 0))
     sessions: int = 0
-    goals: dict[str, int] = field(default_factory=dict)  # by name, in the order of the rules
+    goals: dict[str, int] = field(
+        default_factory=dict
+    )  # by name: those of the rules in their order, then those of event files
     bad_amounts: int = 0  # conversions whose amount could not be read and counts as 0
     damaged_lines: tuple[DamagedLine, ...] = ()  # the first few
     first: datetime | None = None
@@ -96,7 +99,7 @@ class Tally:
             lines=self.lines,
             classes=dict(self.classes),
             sessions=sessions,
-            goals={name: self.goals[name] for name in goal_names},
+            goals={name: self.goals[name] for name in dict.fromkeys((*goal_names, *self.goals))},
             bad_amounts=self.bad_amounts,
             damaged_lines=tuple(self.damaged_lines),
             first=_time(self._first_at),

@@ -102,6 +102,26 @@ def test_a_format_may_be_named_and_every_damaged_line_be_kept(tmp_path: Path, lo
     assert "The rejects file 'no/bad.txt' cannot be written" in unwritable.stderr
 
 
+def test_events_are_imported_by_their_plain_columns_or_by_a_mapping(tmp_path: Path) -> None:
+    (tmp_path / "plain.csv").write_text("time,event,visitor,url\n2026-03-10T10:00:00Z,page_view,v,/\n")
+    (tmp_path / "own.csv").write_text("when;what;who\n2026-03-10 10:00;page_view;v\n")
+    (tmp_path / "own.toml").write_text('[columns]\ntime = "when"\nevent = "what"\nvisitor = "who"\n')
+
+    plain = fanin(tmp_path, "import", "plain.csv", "--account", "one", "--json")
+    named = fanin(tmp_path, "import", "plain.csv", "--account", "two", "--json", "--format", "events")
+    mapped = fanin(tmp_path, "import", "own.csv", "--account", "three", "--json", "--mapping", "own.toml")
+    unmapped = fanin(tmp_path, "import", "own.csv", "--account", "four", "--format", "events")
+    both = fanin(tmp_path, "import", "own.csv", "--account", "four", "--format", "caddy", "--mapping", "own.toml")
+
+    for done in (plain, named, mapped):
+        summary = json.loads(done.stdout)
+        assert (summary["sessions"], summary["classes"]["page_views"]) == (1, 1)
+        assert list(summary["formats"].values()) == ["csv"]
+    assert (unmapped.returncode, both.returncode) == (2, 2)
+    assert "'own.csv' holds no events" in unmapped.stderr
+    assert "--mapping is for event files and --format caddy for logs; give one of them" in both.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"\x00\x01\x02 no log at all\n" * 200, "log"), (b"", "log"), (b"just some prose\n" * 300, "log")],

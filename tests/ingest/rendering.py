@@ -42,7 +42,7 @@ class Request:
 
 
 def requests_of(log: Path, count: int) -> list[Request]:
-    """The first requests of a combined log, cut at its quotes; what cannot be cut so is left out."""
+    """The first requests of a combined log, cut at its quotes; what is cut off or holds escapes is left out."""
     with gzip.open(log, "rt", encoding="utf-8") as lines:
         cut = (line.rstrip("\n").split('"') for line, _ in zip(lines, range(count), strict=False))
         return list(_requests(cut))
@@ -50,7 +50,7 @@ def requests_of(log: Path, count: int) -> list[Request]:
 
 def _requests(lines: Iterator[list[str]]) -> Iterator[Request]:
     for parts in lines:
-        if len(parts) != 7 or any("\\" in part for part in parts):
+        if len(parts) < 7 or any("\\" in part for part in parts):
             continue
         address, *_, day, zone = parts[0].split()
         at = datetime.strptime(f"{day} {zone}", "[%d/%b/%Y:%H:%M:%S %z]").timestamp()

@@ -65,6 +65,7 @@ def test_every_line_is_counted_in_exactly_one_class(write_log, line):
         LineClass.BOT: 1,
         LineClass.SPAM: 1,
         LineClass.OTHER: 2,
+        LineClass.DUPLICATE: 0,
         LineClass.DAMAGED: 1,
         LineClass.BLANK: 1,
     }

@@ -27,7 +27,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.
 def reading_of(folder: Path, server: str, requests: list[Request], format_name: str = "") -> LogReading:
     path = folder / f"{server}.log"
     path.write_text(rendered(server, requests), encoding="utf-8")
-    return read_logs([path], RULES, log_format=format_named(format_name) if format_name else None)
+    return read_logs([path], RULES, written_as=format_named(format_name) if format_name else None)
 
 
 def counted(reading: LogReading) -> dict[str, int]:
@@ -140,7 +140,7 @@ def test_a_format_of_ones_own_gives_the_same_sessions(tmp_path, text, write):
     path = tmp_path / "own.log"
     path.write_text("".join(f"{write(request)}\n" for request in REQUESTS), encoding="utf-8")
 
-    given = read_logs([path], RULES, log_format=format_named(text))
+    given = read_logs([path], RULES, written_as=format_named(text))
 
     expected = reading_of(tmp_path, "combined", REQUESTS)
     assert counted(given) == counted(expected)
