@@ -81,8 +81,8 @@ def import_log(
         fresh, known = _by_novelty(files, lambda digest: writer.has_import(account_id, digest))
         if not fresh:
             return ImportSummary(files_already_there=known)
-        reading = read_logs(fresh, rules, progress, written_as, on_damaged)
         writer.put_account(account_id, time_zone=rules.time_zone, currency=rules.currency)
+        reading = read_logs(fresh, rules, progress, written_as, on_damaged)
         for file in reading.files:
             writer.add_sessions(account_id, file.sessions, digest=file.digest, source_name=file.path.name)
     return replace(reading.summary, files_already_there=known)
