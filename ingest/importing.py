@@ -157,7 +157,7 @@ def _collect(
     opening = _opening(numbered)
     found = _format_of(log.path, [text for _, text in opening if text.strip()], log_format)
     tally.formats[str(log.path)] = found.name
-    parse = found.reader()
+    parse, read = found.reader(), reader.read
     for number, text in chain(opening, numbered):
         line = parse(text)
         if line is None:
@@ -167,7 +167,7 @@ def _collect(
                 tally.count(LineClass.BLANK)
             continue
         tally.see(line.at)
-        line_class, hit = reader.read(line, place)
+        line_class, hit = read(line, place)
         tally.count(line_class)
         if hit is None:
             continue

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import inf, isinf
 
 EXAMPLES = 5  # damaged lines shown
 EXCERPT = 120  # characters of each
@@ -73,8 +74,8 @@ class Tally:
         self.goals: Counter[str] = Counter()
         self.bad_amounts = 0
         self.damaged_lines: list[DamagedLine] = []
-        self._first_at: int | None = None
-        self._last_at: int | None = None
+        self._first_at: float = inf
+        self._last_at: float = -inf
 
     def count(self, line_class: LineClass) -> None:
         self.lines += 1
@@ -89,9 +90,9 @@ class Tally:
             self.damaged_lines.append(DamagedLine(file, number, excerpt))
 
     def see(self, at: int) -> None:
-        if self._first_at is None or at < self._first_at:
+        if at < self._first_at:
             self._first_at = at
-        if self._last_at is None or at > self._last_at:
+        if at > self._last_at:
             self._last_at = at
 
     def summary(self, sessions: int, goal_names: tuple[str, ...], files: tuple[str, ...]) -> ImportSummary:
@@ -109,5 +110,5 @@ class Tally:
         )
 
 
-def _time(at: int | None) -> datetime | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC)
+def _time(at: float) -> datetime | None:
+    return None if isinf(at) else datetime.fromtimestamp(at, UTC)
