@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .import_speed import measure_import
+from .import_speed import measure_formats, measure_import
 from .reports import measure_reports
 from .results import as_markdown
 
@@ -23,7 +23,8 @@ def main() -> None:
     with TemporaryDirectory(prefix="fanin-bench-") as folder:
         reports = asyncio.run(measure_reports(Path(folder), options.sessions, options.rounds))
         imported = measure_import(Path(folder), options.repeat)
-    text = as_markdown(reports, imported)
+        formats = measure_formats(Path(folder))
+    text = as_markdown(reports, imported, formats)
     RESULTS.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 

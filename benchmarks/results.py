@@ -7,7 +7,7 @@ import platform
 
 import duckdb
 
-from .import_speed import ImportFigures
+from .import_speed import FormatFigures, ImportFigures
 from .reports import BATCH, ENGINE, REPORTS, STATEMENTS, ReportFigures
 
 TARGET_RATIO = 0.6
@@ -20,8 +20,8 @@ _HOW = {
 }
 
 
-def as_markdown(reports: ReportFigures, imported: ImportFigures) -> str:
-    return "\n".join([*_reports(reports), *_import(imported), ""])
+def as_markdown(reports: ReportFigures, imported: ImportFigures, formats: list[FormatFigures]) -> str:
+    return "\n".join([*_reports(reports), *_import(imported), *_formats(formats), ""])
 
 
 def _reports(figures: ReportFigures) -> list[str]:
@@ -56,8 +56,22 @@ def _import(figures: ImportFigures) -> list[str]:
         "Repeated lines meet warm caches: once over (`--repeat 1`) is slower per line.  "
         f"Target: at least {TARGET_LINES_PER_SECOND:,} lines/s.",
         "",
-        "| lines | sessions | time | lines/s | of the target |",
-        "|---:|---:|---:|---:|---:|",
+        "| lines | sessions | time | lines/s | of the target | peak memory |",
+        "|---:|---:|---:|---:|---:|---:|",
         f"| {figures.lines:,} | {figures.sessions:,} | {figures.seconds:.1f} s | {figures.lines_per_second:,.0f} "
-        f"| {figures.lines_per_second / TARGET_LINES_PER_SECOND:.2f} |",
+        f"| {figures.lines_per_second / TARGET_LINES_PER_SECOND:.2f} | {figures.peak_mib} MiB |",
+    ]
+
+
+def _formats(figures: list[FormatFigures]) -> list[str]:
+    return [
+        "",
+        "## Formats",
+        "",
+        "The shop's requests as each kind of server would have logged them, read once and put into sessions, "
+        "without the warehouse; lines per second of one core.",
+        "",
+        "| as logged by | lines | lines/s |",
+        "|---|---:|---:|",
+        *(f"| {row.server} | {row.lines:,} | {row.lines_per_second:,.0f} |" for row in figures),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import unquote
 
 from .log_lines import LineReader, LogLine, line_of
@@ -38,7 +39,12 @@ def w3c_reader() -> LineReader:
 
 def cloudfront_reader() -> LineReader:
     """Reads one file; CloudFront writes headers percent-encoded, in years past even twice."""
-    return _reader(lambda text: unquote(unquote(text)), lambda names: CLOUDFRONT_FIELD in names)
+    return _reader(_unquoted, lambda names: CLOUDFRONT_FIELD in names)
+
+
+@lru_cache(maxsize=16_384)
+def _unquoted(text: str) -> str:
+    return unquote(unquote(text))
 
 
 def _reader(spoken: Callable[[str], str], is_ours: Callable[[list[str]], bool]) -> LineReader:
