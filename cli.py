@@ -21,13 +21,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 import uvicorn
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
+from .account_commands import accounts_cli
 from .app import create_app, create_app_from_environment, open_engine
 from .batch_display import PlainLines, display_for
 from .catalog.errors import BadRequest
@@ -38,7 +38,7 @@ from .ingest.importing import WrittenAs, import_log
 from .ingest.log_files import files_named
 from .ingest.log_formats import FORMATS, format_named
 from .ingest.rejects import rejects_into
-from .ingest.site_rules import SiteRules, own_hosts, read_site_rules
+from .ingest.site_rules import SiteRules, overridden, read_site_rules
 from .ingest.summaries import ImportSummary
 from .key_commands import KeysOption, keys_cli
 from .rest_compat.batch import open_batch, validate_batch
@@ -49,7 +49,7 @@ from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
 from .server.settings import HOST, INSECURE, KEYS, RATE_LIMIT, SEGMENTS, WAREHOUSE, ServerSettings, read_settings
-from .warehouse.addresses import DEFAULT_ADDRESS, file_of, open_warehouse
+from .warehouse.addresses import DEFAULT_ADDRESS, file_of
 
 cli = typer.Typer(
     help="fanin: many questions in, few scans, every answer in its documented shape out.",
@@ -57,6 +57,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(accounts_cli, name="accounts")
 cli.add_typer(keys_cli, name="keys")
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
@@ -212,8 +213,11 @@ def import_files(
         str | None,
         typer.Option(envvar="FANIN_MAPPING", help=f"Event files of {', '.join(shipped())}, or a TOML file that maps."),
     ] = None,
-    goals: Annotated[
-        Path | None, typer.Option(envvar="FANIN_GOALS", help="TOML file: goals, own hosts, what counts as a page.")
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", "--goals", envvar="FANIN_GOALS", help="TOML file: own hosts, what counts as a page, goals."
+        ),
     ] = None,
     site: Annotated[
         list[str] | None, typer.Option(envvar="FANIN_SITE", help="A host of the site itself; may be repeated.")
@@ -230,7 +234,7 @@ def import_files(
     ] = False,
 ) -> None:
     """Load web-server logs or event files into an account, whole or not at all."""
-    rules = _overridden(read_site_rules(goals) if goals else SiteRules(), site, timezone, currency)
+    rules = overridden(read_site_rules(settings) if settings else SiteRules(), site, timezone, currency)
     written_as = _written_as(log_format, mapping)
     with _progress("Reading") as report, rejects_into(rejects) as on_damaged:
         paths = files_named(files)
@@ -250,16 +254,6 @@ def _written_as(log_format: str | None, mapping: str | None) -> WrittenAs | None
     if log_format is None:
         return None
     return PLAIN if log_format == EVENTS else format_named(log_format)
-
-
-def _overridden(rules: SiteRules, sites: list[str] | None, time_zone: str | None, currency: str | None) -> SiteRules:
-    """The rules of the file, with what the command line says instead."""
-    said = {
-        "sites": own_hosts(sites) if sites else None,
-        "time_zone": time_zone,
-        "currency": currency and currency.upper(),
-    }
-    return replace(rules, **{name: value for name, value in said.items() if value})
 
 
 class _progress:  # reads as a verb where it is used
@@ -338,27 +332,6 @@ def demo_data(
 
 
 # --- looking ------------------------------------------------------------------------------------------------------
-
-
-@cli.command()
-@refusals_told
-def accounts(
-    warehouse: WarehouseOption = DEFAULT_ADDRESS,
-    as_json: Annotated[bool, typer.Option("--json", envvar="FANIN_JSON", help="Print JSON.")] = False,
-) -> None:
-    """What accounts there are, in which zone and currency, over which days."""
-    store = open_warehouse(warehouse)
-    found = list(store.snapshot().accounts.values())
-    store.close()
-    if as_json:
-        print_json(found)
-        return
-    table = Table("Account", "Time zone", "Currency", "First day", "Last day")
-    for account in found:
-        table.add_row(
-            account.id, account.time_zone, account.currency, str(account.first_day or "-"), str(account.last_day or "-")
-        )
-    Console().print(table)
 
 
 @cli.command()

@@ -20,6 +20,7 @@ from .events import EventReader, VisitorKey
 from .hits import HitReader
 from .log_files import LogFile, digest_of, size_of
 from .log_formats import JUDGED_LINES, LogFormat, check_format, recognised
+from .log_lines import LogLine
 from .sessions import IDLE_S, Hit, Visitor, sessions_of
 from .site_rules import SiteRules
 from .summaries import DamageReport, ImportSummary, LineClass, Tally
@@ -115,6 +116,18 @@ def read_logs(
         ),
         tuple(FileSessions(log.path, log.digest, found) for log, found in zip(logs, sessions, strict=True)),
     )
+
+
+def requests_of(files: Sequence[Path], log_format: LogFormat | None = None) -> Iterator[LogLine]:
+    """The requests of logs, one after another; damaged lines are left out.  Raises ``ImportRefused``."""
+    for path in files:
+        numbered = enumerate(LogFile(path).lines(), start=1)
+        opening = _opening(numbered)
+        read = _format_of(path, [text for _, text in opening if text.strip()], log_format).reader()
+        for _, text in chain(opening, numbered):
+            line = read(text)
+            if line is not None:
+                yield line
 
 
 def _by_novelty(files: Iterable[Path], is_known: Callable[[str], bool]) -> tuple[list[Path], tuple[str, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,20 @@ def own_hosts(names: Iterable[str]) -> tuple[str, ...]:
         raise ImportRefused(f"{wrong}.") from wrong
 
 
+def overridden(rules: SiteRules, sites: Iterable[str] | None, time_zone: str | None, currency: str | None) -> SiteRules:
+    """The rules of the file, with what the command line says instead.  Raises ``ImportRefused``."""
+    said = {
+        "sites": own_hosts(sites) if sites else None,
+        "time_zone": time_zone,
+        "currency": currency and currency.upper(),
+    }
+    try:
+        _read_table({key: value for key, value in said.items() if value and key != "sites"}, TOP)
+    except _Wrong as wrong:
+        raise ImportRefused(f"{wrong}.") from wrong
+    return replace(rules, **{name: value for name, value in said.items() if value})
+
+
 class _Wrong(ValueError):
     """Key, value and what is accepted, as the end of a sentence."""
 
@@ -166,7 +180,7 @@ def _text(key: str, value: Any) -> str:
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    if not values or not all(isinstance(one, str) and one.strip() for one in values):
+    if not all(isinstance(one, str) and one.strip() for one in values):
         raise _Wrong(key, value, "a text or a list of texts")
     return tuple(one.strip() for one in values)
 
