@@ -39,7 +39,7 @@ from .ingest.log_files import files_named
 from .ingest.log_formats import FORMATS, format_named
 from .ingest.rejects import rejects_into
 from .ingest.site_rules import SiteRules, overridden, read_site_rules
-from .ingest.summaries import ImportSummary
+from .ingest.summaries import ImportSummary, LineClass
 from .key_commands import KeysOption, keys_cli
 from .rest_compat.batch import open_batch, validate_batch
 from .rest_compat.plan import Plan, PlanRefused, read_plan
@@ -308,13 +308,16 @@ def _print_summary(summary: ImportSummary, account: str) -> None:
     for name, count in summary.goals.items():
         table.add_row(f"  {escape(name)}", f"{count:,}")
     messages.print(table)
-    messages.print(f"format: {', '.join(dict.fromkeys(summary.formats.values()))}", soft_wrap=True)
+    messages.print(f"read as {', '.join(dict.fromkeys(summary.formats.values()))}")
     if summary.first and summary.last:
         messages.print(f"from {summary.first:%Y-%m-%d %H:%M} to {summary.last:%Y-%m-%d %H:%M} UTC")
     if summary.bad_amounts:
         messages.print(f"{summary.bad_amounts:,} amounts could not be read and count as 0")
     for line in summary.damaged_lines:
         messages.print(f"damaged: {escape(line.file)} line {line.number}: {escape(line.excerpt)}", soft_wrap=True)
+    unseen = summary.classes[LineClass.DAMAGED] - len(summary.damaged_lines)
+    if unseen:
+        messages.print(f"and {unseen:,} more damaged lines; --rejects FILE keeps them all")
 
 
 @cli.command("demo-data")

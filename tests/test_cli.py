@@ -89,6 +89,7 @@ def test_a_format_may_be_named_and_every_damaged_line_be_kept(tmp_path: Path, lo
     own = '$remote_addr - - [$time_local] "$request" $status $bytes_sent "-" "$http_user_agent"'
 
     done = fanin(tmp_path, "import", log, "--account", "acme", "--json", "--format", own, "--rejects", "bad.txt")
+    told = fanin(tmp_path, "import", log, "--account", "acme-2")
     refused = fanin(tmp_path, "import", log, "--account", "other", "--format", "combine")
     unwritable = fanin(tmp_path, "import", log, "--account", "other", "--rejects", "no/bad.txt")
 
@@ -98,6 +99,11 @@ def test_a_format_may_be_named_and_every_damaged_line_be_kept(tmp_path: Path, lo
     assert (tmp_path / "bad.txt").read_text() == "".join(
         f"access.log:{number}: {text}\n" for number, text in enumerate(bad, start=10)
     )
+    assert told.stderr.splitlines()[-7:] == [
+        "from 2026-03-10 10:00 to 2026-03-10 10:00 UTC",
+        *(f"damaged: access.log line {number}: {text}" for number, text in enumerate(bad[:5], start=10)),
+        "and 2 more damaged lines; --rejects FILE keeps them all",
+    ]
     assert "There is no log format 'combine' (did you mean 'combined'?)" in refused.stderr
     assert "The rejects file 'no/bad.txt' cannot be written" in unwritable.stderr
 

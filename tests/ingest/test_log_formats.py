@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from crawlerdetect import CrawlerDetect
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fanin.ingest.importing import LogReading, read_logs
 from fanin.ingest.log_files import zstd
@@ -235,3 +238,32 @@ def test_files_of_one_import_may_be_in_different_formats(tmp_path):
 
     assert counted(both) == counted(reading_of(tmp_path, "combined", REQUESTS))
     assert both.summary.formats == {str(paths[0]): "caddy", str(paths[1]): "w3c"}
+
+
+PIECES = st.sampled_from(
+    ["{", "}", '"', ":", ",", "[", "]", " ", "\t", "-", "GET", "/", "http://", "200", "2026-03-18", "10:00:00", "#Fields:",
+     "date", "time", "c-ip", "x-edge-location", "request", "status", "ts", "1773828000", "18/Mar/2026:10:00:00 +0000",
+     "null", "\\", "\\x", "%", "é", "\x00", "\ud800", "8.8.8.8", "https", "1e999"]
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(PIECES, max_size=20).map("".join), max_size=5))
+def test_no_text_makes_a_reader_raise(texts):
+    for log_format in FORMATS.values():
+        read = log_format.reader()
+        for text in texts:
+            read(text)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("2026-03-18T10:00:00Z"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+NAMES = st.sampled_from(["ts", "time", "status", "request", "remote_addr", "http_user_agent", "ClientHost", "StartUTC"])
+
+
+@given(st.dictionaries(NAMES, VALUES))
+def test_no_object_makes_a_reader_of_json_raise(entry):
+    for name in ("nginx_json", "caddy", "traefik"):
+        FORMATS[name].reader()(json.dumps(entry))
