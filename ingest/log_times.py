@@ -13,6 +13,8 @@ MONTHS = {
     )
 }
 
+LAST = 10_000_000_000  # in 2286; later moments, and those before 1970, are mistakes of a clock
+
 # A bare number counts from 1970 in seconds, or in thousandths, millionths or billionths of them: each is told by its
 # size, as all of them mean times from 2001 to 2286.
 _EPOCH_UNITS = {10: 1, 13: 1_000, 16: 1_000_000, 19: 1_000_000_000}  # digits of the whole part: units in a second
@@ -25,9 +27,8 @@ def moment(text: str, zone: tzinfo = UTC) -> int | None:
     """
     if text[2:3] == "/":
         return _clf_moment(text)
-    if text[4:5] == "-":
-        return _iso_moment(text, zone)
-    return _epoch_moment(text)
+    at = _iso_moment(text, zone) if text[4:5] == "-" else _epoch_moment(text)
+    return at if at is not None and 0 <= at < LAST else None
 
 
 @lru_cache(maxsize=4096)
@@ -42,7 +43,8 @@ def minute_start(minute: str, zone: str) -> int | None:
     except ValueError:
         return None
     local = timegm((start.year, start.month, start.day, int(hour), int(past), 0))
-    return local - offset_s if zone[0] == "+" else local + offset_s
+    at = local - offset_s if zone[0] == "+" else local + offset_s
+    return at if 0 <= at < LAST else None
 
 
 def _clf_moment(text: str) -> int | None:

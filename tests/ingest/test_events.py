@@ -12,8 +12,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fanin.ingest.event_mappings import COLUMNS, mapping_named, shipped
+from fanin.ingest.event_mappings import COLUMNS, PLAIN, mapping_named, shipped
+from fanin.ingest.events import EventReader
 from fanin.ingest.importing import LogReading, import_log, read_logs
 from fanin.ingest.refusals import ImportRefused
 from fanin.ingest.site_rules import ContentGrouping, GoalRule, Places, SiteRules
@@ -357,6 +360,26 @@ def test_a_damaged_parquet_file_is_refused(tmp_path):
 
     with pytest.raises(ImportRefused, match="is a damaged or cut off Parquet file"):
         reading_of(path)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just("2026-03-18T10:00:00Z")
+    | st.sampled_from(["page_view", "conversion", "https://", "//", "?", "://x/y", "%", "[{", '{"a": 1}']),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(list(COLUMNS)), VALUES), st.sampled_from(["", *shipped()]))
+def test_no_row_makes_the_reader_raise(row, mapping):
+    reader = EventReader(
+        SiteRules(goals=(GoalRule("g", GoalKind.CONVERSION, events=("x",)),)),
+        mapping_named(mapping) if mapping else PLAIN,
+    )
+    for event in (row, {"time": AT, "event": "page_view", "visitor": "v"} | row):
+        read = reader.read_event(event, 0)
+        if read.hit is not None:
+            reader.visitor(event)
 
 
 # --- mappings -----------------------------------------------------------------------------------------------------

@@ -38,7 +38,21 @@ def test_a_time_without_a_zone_is_read_in_the_one_that_is_given():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-", "yesterday", "12", "2026-13-01", "18/Mar/2026", "18/Mar/2026:10:00:05", "1773828005x"]
+    "text",
+    [
+        "",
+        "-",
+        "yesterday",
+        "12",
+        "2026-13-01",
+        "18/Mar/2026",
+        "18/Mar/2026:10:00:05",
+        "1773828005x",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "01/Jan/1969:10:00:05 +0000",
+        "31/Dec/9999:10:00:05 +0000",
+    ],
 )
 def test_what_is_no_time_is_none(text):
     assert moment(text) is None
