@@ -10,12 +10,22 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from ..warehouse.facts import Goal, GoalKind, PageView
-from .addresses import VALUE_LIMIT, bare_host, clean, host_of, parse_referrer, readable, split_target, target_of
+from .addresses import (
+    VALUE_LIMIT,
+    Referrer,
+    bare_host,
+    clean,
+    host_of,
+    parse_referrer,
+    readable,
+    split_target,
+    target_of,
+)
 from .agents import UNKNOWN, Agent, describe_agent
 from .countries import country_named, country_of
 from .event_files import Row, value_at
 from .event_mappings import COLUMNS, EventKind, EventMapping
-from .hits import HitReader, amount_of
+from .hits import HitReader, amount_of, tags_of
 from .log_lines import LogLine
 from .log_times import moment
 from .money import cents
@@ -49,6 +59,17 @@ class EventRead(NamedTuple):
     bad_amounts: int = 0
 
 
+class _Event(NamedTuple):
+    """An event taken apart."""
+
+    told: dict[str, str]  # by column, empty where nothing is told
+    line: LogLine  # the request a log would have told
+    kind: EventKind | None
+    path: str  # decoded
+    query: str
+    referrer: Referrer | None
+
+
 _DAMAGED = EventRead(LineClass.DAMAGED)
 
 
@@ -79,8 +100,7 @@ class EventReader(HitReader):
             return _DAMAGED
         if told["id"] and self._is_repeated(told["id"]):
             return EventRead(LineClass.DUPLICATE, at)
-        line = LogLine(told["address"], at, "GET", _target(told), "200", told["referrer"], told["user_agent"] or None)
-        line_class, hit, bad_amounts = self._judged(line._replace(host=told["host"]), told, source_file)
+        line_class, hit, bad_amounts = self._judged(_event(told, at, self._kind(told["event"])), source_file)
         return EventRead(line_class, at, key, hit, bad_amounts)
 
     def visitor(self, row: Row) -> Visitor:
@@ -117,66 +137,67 @@ class EventReader(HitReader):
         self._ids.add(seen)
         return False
 
-    def _judged(self, line: LogLine, told: dict[str, str], source_file: int) -> tuple[LineClass, Hit | None, int]:
-        referrer = parse_referrer(line.referrer)
-        own = {*self._own_hosts, bare_host(line.host)}
-        is_same_site = referrer is not None and referrer.host in own
-        kind = self._kind(told["event"])
-        path, query = split_target(line.target)
-        path = readable(path)
-        goals, bad_amounts = self._goals_of(told, kind, path, query, line.at)
-        is_view = kind is EventKind.PAGE_VIEW
-        if not is_view and not goals:
-            return LineClass.OTHER, None, 0
-        if self._shuts_out and self._is_shut_out(line):
-            return LineClass.EXCLUDED, None, 0
-        if line.agent is not None and describe_agent(line.agent).is_bot:
-            return LineClass.BOT, None, 0
-        if referrer is not None and not is_same_site and is_spam(referrer.host):
-            return LineClass.SPAM, None, 0
-        if is_view and not self._is_page(path, query):
-            if not goals:
-                return LineClass.EXCLUDED, None, 0
-            is_view = False
-        arrival = (
-            None
-            if is_same_site or not is_view
-            else self._tagged(told, self._arrival(self._target(line.target), referrer), line)
+    def _judged(self, event: _Event, source_file: int) -> tuple[LineClass, Hit | None, int]:
+        """The class, the hit when it is one, and how many amounts could not be read."""
+        reached = list(self._reached(event))
+        line_class = self._event_class(event, bool(reached))
+        if line_class not in (LineClass.PAGE_VIEW, LineClass.GOAL):
+            return line_class, None, 0
+        is_same_site = self._is_same_site(event)
+        is_view = line_class is LineClass.PAGE_VIEW
+        hit = Hit(
+            event.line.at,
+            source_file,
+            is_same_site,
+            self._arrival(_tags(event), event.referrer) if is_view and not is_same_site else None,
+            self._page_view(event) if is_view else None,
+            tuple(Goal(event.line.at, kind, name, amount or 0) for kind, name, amount in reached),
         )
-        view = PageView(line.at, self._stored(path, query), self._content_grouping(path, query)) if is_view else None
-        line_class = LineClass.PAGE_VIEW if is_view else LineClass.GOAL
-        return line_class, Hit(line.at, source_file, is_same_site, arrival, view, tuple(goals)), bad_amounts
+        return line_class, hit, sum(amount is None for *_, amount in reached)
+
+    def _event_class(self, event: _Event, reaches_goals: bool) -> LineClass:
+        is_view = event.kind is EventKind.PAGE_VIEW
+        if not is_view and not reaches_goals:
+            return LineClass.OTHER
+        if self._shuts_out and self._is_shut_out(event.line):
+            return LineClass.EXCLUDED
+        if event.line.agent is not None and describe_agent(event.line.agent).is_bot:
+            return LineClass.BOT
+        if event.referrer is not None and not self._is_same_site(event) and is_spam(event.referrer.host):
+            return LineClass.SPAM
+        if is_view and self._is_page(event.path, event.query):
+            return LineClass.PAGE_VIEW
+        return LineClass.GOAL if reaches_goals else LineClass.EXCLUDED
+
+    def _is_same_site(self, event: _Event) -> bool:
+        """The page's own host is the site's, whatever the rules say."""
+        host = event.referrer.host if event.referrer else ""
+        return bool(host) and (host in self._own_hosts or host == bare_host(event.line.host))
+
+    def _page_view(self, event: _Event) -> PageView:
+        path, query = event.path, event.query
+        return PageView(event.line.at, self._stored(path, query), self._content_grouping(path, query))
 
     def _kind(self, event: str) -> EventKind | None:
         """Events that nobody knows are what the mapping says of ``*``, if it says anything."""
         kinds = self._mapping.kinds
         return kinds.get(event, kinds.get("*"))
 
-    def _goals_of(
-        self, told: dict[str, str], kind: EventKind | None, path: str, query: str, at: int
-    ) -> tuple[list[Goal], int]:
-        """The goals an event reaches, by what it is and by the rules, and how many amounts could not be read."""
-        reached = list(self._reached(told, kind, path, query))
-        goals = [Goal(at, goal_kind, name, amount or 0) for goal_kind, name, amount in reached]
-        return goals, sum(amount is None for *_, amount in reached)
-
-    def _reached(
-        self, told: dict[str, str], kind: EventKind | None, path: str, query: str
-    ) -> Iterator[tuple[GoalKind, str, int | None]]:
-        event = told["event"]
-        name = clean(told["name"] or self._mapping.names.get(event, event))
-        by_rule = [rule for rule in self._rules.goals if event in rule.events or told["name"] in rule.events]
-        for rule in by_rule:
-            is_paid = rule.kind is GoalKind.CONVERSION and told["amount"]
-            yield rule.kind, rule.name, self._amount(told) if is_paid else amount_of(rule, path, query)
-        if not by_rule and kind is EventKind.CONVERSION:
-            yield GoalKind.CONVERSION, name, self._amount(told)
-        if not by_rule and kind is EventKind.MICROCONVERSION:
-            yield GoalKind.MICROCONVERSION, name, 0
-        if kind is EventKind.PAGE_VIEW:
-            for rule in self._rules.goals:
-                if rule.places.hold(path, query):
-                    yield rule.kind, rule.name, amount_of(rule, path, query)
+    def _reached(self, event: _Event) -> Iterator[tuple[GoalKind, str, int | None]]:
+        """The goals an event reaches, by the rules or by what it is.  An amount is None when it cannot be read."""
+        told, rules = event.told, self._rules.goals
+        by_name = [rule for rule in rules if told["event"] in rule.events or told["name"] in rule.events]
+        for rule in by_name:
+            tells = rule.kind is GoalKind.CONVERSION and told["amount"]
+            yield rule.kind, rule.name, self._amount(told) if tells else amount_of(rule, event.path, event.query)
+        kind = _GOALS.get(event.kind) if event.kind else None
+        if not by_name and kind is not None:
+            name = clean(told["name"] or self._mapping.names.get(told["event"], told["event"]))
+            yield kind, name, self._amount(told) if kind is GoalKind.CONVERSION else 0
+        if event.kind is EventKind.PAGE_VIEW:
+            for rule in rules:
+                if rule.places.hold(event.path, event.query):
+                    yield rule.kind, rule.name, amount_of(rule, event.path, event.query)
 
     def _amount(self, told: dict[str, str]) -> int | None:
         """In cents; None when it cannot be read or is in another currency than the account's."""
@@ -184,22 +205,24 @@ class EventReader(HitReader):
             return None
         return cents(told["amount"]) if told["amount"] else 0
 
-    def _tagged(self, told: dict[str, str], arrival: Arrival | None, line: LogLine) -> Arrival | None:
-        """The arrival with the tags of the event's own columns, where there are any."""
-        tags = [_label(told[tag]) for tag in TAGS]
-        if not any(tags):
-            return arrival
-        source, medium, campaign, term, content = tags
-        referrer = parse_referrer(line.referrer)
-        return Arrival(
-            source or "(not set)",
-            medium or "(none)",
-            campaign or "(not set)",
-            term,
-            content,
-            referrer.url if referrer else "",
-            is_tagged=True,
-        )
+
+_GOALS = {EventKind.CONVERSION: GoalKind.CONVERSION, EventKind.MICROCONVERSION: GoalKind.MICROCONVERSION}
+
+
+def _tags(event: _Event) -> Arrival | None:
+    """The tags of the event's own columns, or else those in its address."""
+    tags = [_label(event.told[tag]) for tag in TAGS]
+    if not any(tags):
+        return tags_of(event.query)
+    source, medium, campaign, term, content = tags
+    return Arrival(source or "(not set)", medium or "(none)", campaign or "(not set)", term, content, is_tagged=True)
+
+
+def _event(told: dict[str, str], at: int, kind: EventKind | None) -> _Event:
+    target, agent = _target(told), told["user_agent"] or None
+    line = LogLine(told["address"], at, "GET", target, "200", told["referrer"], agent, told["host"])
+    path, query = split_target(target)
+    return _Event(told, line, kind, readable(path), query, parse_referrer(line.referrer))
 
 
 def _key(told: dict[str, str]) -> VisitorKey:

@@ -143,18 +143,18 @@ class HitReader:
             line.at,
             source_file,
             is_same_site,
-            None if is_same_site or line_class is LineClass.GOAL else self._arrival(target, referrer),
+            None if is_same_site or line_class is LineClass.GOAL else self._arrival(target.tags, referrer),
             PageView(line.at, target.path, target.content_grouping) if line_class is LineClass.PAGE_VIEW else None,
             tuple(
                 Goal(line.at, goal.rule.kind, goal.rule.name, goal.amount_cents or 0) for goal in _reached(line, target)
             ),
         )
 
-    def _arrival(self, target: Target, referrer: Referrer | None) -> Arrival | None:
+    def _arrival(self, tags: Arrival | None, referrer: Referrer | None) -> Arrival | None:
         """Tags before referrers; a host the visitor was only sent through says nothing.  Contract §3, *Attribution*."""
         url = referrer.url if referrer else ""
-        if target.tags is not None:
-            return target.tags._replace(referrer=url)
+        if tags is not None:
+            return tags._replace(referrer=url)
         if referrer is None or referrer.host in self._pass_through:
             return None
         source, medium = origin_of(referrer)
@@ -181,7 +181,7 @@ class HitReader:
         if not self._is_page(path, query):
             return _EXCLUDED._replace(goals=goals) if goals else _EXCLUDED
         return Target(
-            LineClass.PAGE_VIEW, self._stored(path, query), self._content_grouping(path, query), goals, _tags(query)
+            LineClass.PAGE_VIEW, self._stored(path, query), self._content_grouping(path, query), goals, tags_of(query)
         )
 
     def _is_page(self, path: str, query: str) -> bool:
@@ -217,7 +217,7 @@ def _ending(path: str) -> str:
     return path.rpartition("/")[2].rpartition(".")[2].lower() if "." in path else ""
 
 
-def _tags(query: str) -> Arrival | None:
+def tags_of(query: str) -> Arrival | None:
     """UTM tags, or else an ad click.  Labels of contract §1.0.3."""
     if "=" not in query:
         return None

@@ -72,9 +72,9 @@ def import_log(
     """Everything the files hold that the account does not have yet, in one transaction.
 
     A file is known by its content: the same log again, renamed or compressed, changes nothing and is told in the
-    summary.  Files given together may share sessions, as those of a rotated log do.  Each is written in the
-    format that is named, or else in one of its own that is recognised.  Raises ``ImportRefused`` for what is no log, ``StatsError``
-    for a warehouse that cannot be written; nothing is written then.
+    summary.  Files given together may share sessions, as those of a rotated log do.  They are written as what is said,
+    or else each is recognised.  Raises ``ImportRefused`` for what cannot be read, ``StatsError`` for a warehouse that
+    cannot be written; nothing is written then.
     """
     check_account_id(account_id)
     rules = rules or SiteRules()

@@ -199,6 +199,7 @@ def test_the_page_may_be_an_address_or_a_path(tmp_path, columns, path):
         ({"referrer": "https://www.google.com/search?q=x"}, "google", "organic", "Organic Search"),
         ({"referrer": "google.com"}, "google", "organic", "Organic Search"),
         ({"url": "/?gclid=1"}, "google", "cpc", "Paid Search"),
+        ({"url": "/paper.pdf?utm_source=s&utm_medium=email"}, "s", "email", "Email"),
         ({"url": "/?utm_source=a&utm_medium=email", "utm_source": "b", "utm_medium": "sms"}, "b", "sms", "SMS"),
         (
             {"utm_source": "(direct)", "utm_medium": "(none)", "utm_campaign": "(not set)"},
