@@ -70,7 +70,10 @@ def value_at(row: Row, place: str) -> str:
     that holds JSON is stepped into as well.
     """
     if place in row:
-        return text_of(row[place])
+        value = row[place]
+        return value if type(value) is str else text_of(value)
+    if "." not in place:
+        return ""
     name, *steps = place.split(".")
     found = row.get(name)
     for step in steps:

@@ -121,7 +121,10 @@ class EventReader(HitReader):
     def _told(self, row: Row) -> dict[str, str]:
         told = dict.fromkeys(COLUMNS, "")
         for column, places in self._mapping.columns.items():
-            told[column] = next((value for place in places if (value := value_at(row, place).strip())), "")
+            for place in places:
+                told[column] = value_at(row, place).strip()
+                if told[column]:
+                    break
         if told["event"] not in self._mapping.kinds:
             present = (event for place, event in self._mapping.when_present.items() if value_at(row, place))
             told["event"] = next(present, told["event"])
