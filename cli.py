@@ -32,6 +32,7 @@ from .app import create_app, create_app_from_environment, open_engine
 from .batch_display import PlainLines, display_for
 from .catalog.errors import BadRequest
 from .console import SegmentsOption, WarehouseOption, messages, print_json, print_line, refusals_told
+from .export_command import export
 from .ingest.demo import load_demo
 from .ingest.event_mappings import PLAIN, mapping_named, shipped
 from .ingest.importing import WrittenAs, import_log
@@ -59,6 +60,7 @@ cli = typer.Typer(
 )
 cli.add_typer(accounts_cli, name="accounts")
 cli.add_typer(keys_cli, name="keys")
+cli.command()(export)
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
 SWITCH_INTERVAL_S = 0.0005
