@@ -25,7 +25,7 @@ fix: setup
 	$(BIN)/ruff check --fix .
 
 golden: setup
-	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py
+	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py
 
 # For tests/server/test_audits.py.
 audits:

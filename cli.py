@@ -14,29 +14,33 @@ import sys
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 import uvicorn
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
+from .account_commands import accounts_cli
 from .app import create_app, create_app_from_environment, open_engine
 from .batch_display import PlainLines, display_for
-from .catalog.accounts import Account
 from .catalog.errors import BadRequest
 from .console import SegmentsOption, WarehouseOption, messages, print_json, print_line, refusals_told
+from .export_command import export
 from .ingest.demo import load_demo
-from .ingest.importing import import_log
-from .ingest.site_rules import SiteRules, own_hosts, read_site_rules
-from .ingest.summaries import ImportSummary
+from .ingest.event_mappings import PLAIN, mapping_named, shipped
+from .ingest.importing import WrittenAs, import_log
+from .ingest.log_files import files_named
+from .ingest.log_formats import FORMATS, format_named
+from .ingest.rejects import rejects_into
+from .ingest.site_rules import SiteRules, overridden, read_site_rules
+from .ingest.summaries import ImportSummary, LineClass
 from .key_commands import KeysOption, keys_cli
 from .rest_compat.batch import open_batch, validate_batch
 from .rest_compat.plan import Plan, PlanRefused, read_plan
@@ -56,7 +60,7 @@ from .server.settings import (
     ServerSettings,
     read_settings,
 )
-from .warehouse.addresses import DEFAULT_ADDRESS, file_of, open_warehouse
+from .warehouse.addresses import DEFAULT_ADDRESS, file_of
 
 cli = typer.Typer(
     help="fanin: many questions in, few scans, every answer in its documented shape out.",
@@ -64,10 +68,16 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(accounts_cli, name="accounts")
 cli.add_typer(keys_cli, name="keys")
+cli.command()(export)
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
 SWITCH_INTERVAL_S = 0.0005
+
+EVENTS = "events"  # the name of event files where a log's format is named
+
+EVENTS = "events"  # what event files are called where a log's format is named
 
 AccountOption = Annotated[str, typer.Option("--account", envvar="FANIN_ACCOUNT", help="The account's id.")]
 
@@ -206,11 +216,26 @@ def _listen(host: str, port: int) -> socket.socket:
 @cli.command("import")
 @refusals_told
 def import_files(
-    files: Annotated[list[Path], typer.Argument(help="Web-server logs in combined format, plain or .gz.")],
+    files: Annotated[list[str], typer.Argument(help="Logs or event files, plain, .gz, .bz2 or .zst; - reads stdin.")],
     account: AccountOption,
     warehouse: WarehouseOption = DEFAULT_ADDRESS,
-    goals: Annotated[
-        Path | None, typer.Option(envvar="FANIN_GOALS", help="TOML file: goals, own hosts, what counts as a page.")
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            envvar="FANIN_FORMAT",
+            help=f"Recognised unless said: {', '.join(FORMATS)}, an nginx log_format, an Apache LogFormat, or events.",
+        ),
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(envvar="FANIN_MAPPING", help=f"Event files of {', '.join(shipped())}, or a TOML file that maps."),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", "--goals", envvar="FANIN_GOALS", help="TOML file: own hosts, what counts as a page, goals."
+        ),
     ] = None,
     site: Annotated[
         list[str] | None, typer.Option(envvar="FANIN_SITE", help="A host of the site itself; may be repeated.")
@@ -219,28 +244,34 @@ def import_files(
         str | None, typer.Option(envvar="FANIN_TIMEZONE", help="The zone the account's days fall in.")
     ] = None,
     currency: Annotated[str | None, typer.Option(envvar="FANIN_CURRENCY", help="The account's currency.")] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(envvar="FANIN_REJECTS", help="A file for every line that could not be read.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", envvar="FANIN_JSON", help="Print the summary as JSON on stdout.")
     ] = False,
 ) -> None:
-    """Load web-server logs into an account, whole or not at all."""
-    rules = _overridden(read_site_rules(goals) if goals else SiteRules(), site, timezone, currency)
-    with _progress("Reading") as report:
-        summary = _spelled(import_log(files, account, file_of(warehouse), rules, report))
+    """Load web-server logs or event files into an account, whole or not at all."""
+    rules = overridden(read_site_rules(settings) if settings else SiteRules(), site, timezone, currency)
+    written_as = _written_as(log_format, mapping)
+    with _progress("Reading") as report, rejects_into(rejects) as on_damaged:
+        paths = files_named(files)
+        summary = _spelled(import_log(paths, account, file_of(warehouse), rules, report, written_as, on_damaged))
     if as_json:
         print_json(summary)
     else:
         _print_summary(summary, account)
 
 
-def _overridden(rules: SiteRules, sites: list[str] | None, time_zone: str | None, currency: str | None) -> SiteRules:
-    """The rules of the file, with what the command line says instead."""
-    said = {
-        "sites": own_hosts(sites) if sites else None,
-        "time_zone": time_zone,
-        "currency": currency and currency.upper(),
-    }
-    return replace(rules, **{name: value for name, value in said.items() if value})
+def _written_as(log_format: str | None, mapping: str | None) -> WrittenAs | None:
+    """What the files are in; None when each is to be recognised."""
+    if mapping is not None:
+        if log_format not in (None, EVENTS):
+            raise BadRequest(f"--mapping is for event files and --format {log_format} for logs; give one of them")
+        return mapping_named(mapping)
+    if log_format is None:
+        return None
+    return PLAIN if log_format == EVENTS else format_named(log_format)
 
 
 class _progress:  # reads as a verb where it is used
@@ -276,6 +307,7 @@ def _spelled(summary: ImportSummary) -> ImportSummary:
         summary,
         files_read=tuple(map(name, summary.files_read)),
         files_already_there=tuple(map(name, summary.files_already_there)),
+        formats={name(file): found for file, found in summary.formats.items()},
         damaged_lines=tuple(replace(line, file=name(line.file)) for line in summary.damaged_lines),
     )
 
@@ -294,12 +326,16 @@ def _print_summary(summary: ImportSummary, account: str) -> None:
     for name, count in summary.goals.items():
         table.add_row(f"  {escape(name)}", f"{count:,}")
     messages.print(table)
+    messages.print(f"read as {', '.join(dict.fromkeys(summary.formats.values()))}")
     if summary.first and summary.last:
         messages.print(f"from {summary.first:%Y-%m-%d %H:%M} to {summary.last:%Y-%m-%d %H:%M} UTC")
     if summary.bad_amounts:
         messages.print(f"{summary.bad_amounts:,} amounts could not be read and count as 0")
     for line in summary.damaged_lines:
         messages.print(f"damaged: {escape(line.file)} line {line.number}: {escape(line.excerpt)}", soft_wrap=True)
+    unseen = summary.classes[LineClass.DAMAGED] - len(summary.damaged_lines)
+    if unseen:
+        messages.print(f"and {unseen:,} more damaged lines; --rejects FILE keeps them all")
 
 
 @cli.command("demo-data")
@@ -317,32 +353,6 @@ def demo_data(
 
 
 # --- looking ------------------------------------------------------------------------------------------------------
-
-
-@cli.command()
-@refusals_told
-def accounts(
-    warehouse: WarehouseOption = DEFAULT_ADDRESS,
-    as_json: Annotated[bool, typer.Option("--json", envvar="FANIN_JSON", help="Print JSON.")] = False,
-) -> None:
-    """What accounts there are, in which zone and currency, over which days."""
-    store = open_warehouse(warehouse)
-    found = list(store.snapshot().accounts.values())
-    store.close()
-    if as_json:
-        print_json([_told(account) for account in found])
-        return
-    table = Table("Account", "Time zone", "Currency", "First day", "Last day")
-    for account in found:
-        table.add_row(
-            account.id, account.time_zone, account.currency, str(account.first_day or "-"), str(account.last_day or "-")
-        )
-    Console().print(table)
-
-
-def _told(account: Account) -> dict[str, Any]:
-    """The account as a program may read it; the stamp of its data is for us."""
-    return {name: value for name, value in asdict(account).items() if name != "data_stamp"}
 
 
 @cli.command()

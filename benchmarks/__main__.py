@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .graphql_execution import measure_execution
-from .import_speed import measure_import
+from .import_speed import measure_formats, measure_import
 from .reports import measure_reports
 from .results import as_markdown
 
@@ -29,7 +29,8 @@ def main() -> None:
     with TemporaryDirectory(prefix="fanin-bench-") as folder:
         executed = asyncio.run(measure_execution(Path(folder), options.rounds))
         imported = measure_import(Path(folder), options.repeat)
-    text = as_markdown(reports, executed, imported)
+        formats = measure_formats(Path(folder))
+    text = as_markdown(reports, executed, imported, formats)
     options.results.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 

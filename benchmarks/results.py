@@ -11,7 +11,7 @@ import duckdb
 from .graphql_execution import FANIN, ROWS, STOCK, ExecutionFigures
 from .graphql_execution import REPORTS as TILES
 from .hostile_documents import hostile_section
-from .import_speed import ImportFigures
+from .import_speed import FormatFigures, ImportFigures
 from .reports import (
     CUBE,
     FACTS,
@@ -43,7 +43,9 @@ _HOW = {
 }
 
 
-def as_markdown(reports: list[ReportFigures], executed: ExecutionFigures, imported: ImportFigures) -> str:
+def as_markdown(
+    reports: list[ReportFigures], executed: ExecutionFigures, imported: ImportFigures, formats: list[FormatFigures]
+) -> str:
     lines = [
         "# Benchmarks",
         "",
@@ -54,8 +56,8 @@ def as_markdown(reports: list[ReportFigures], executed: ExecutionFigures, import
     ]
     for figures in reports:
         lines += _reports(figures)
-    lines += [*_growth(reports), *execution_section(executed), *hostile_section(), *_import(imported), ""]
-    return "\n".join(lines)
+    lines += [*_growth(reports), *execution_section(executed), *hostile_section()]
+    return "\n".join([*lines, *_import(imported), *_formats(formats), ""])
 
 
 def _reports(figures: ReportFigures) -> list[str]:
@@ -130,8 +132,22 @@ def _import(figures: ImportFigures) -> list[str]:
         "Repeated lines meet warm caches: once over (`--repeat 1`) is slower per line.  "
         f"Target: at least {TARGET_LINES_PER_SECOND:,} lines/s.",
         "",
-        "| lines | sessions | time | lines/s | of the target |",
-        "|---:|---:|---:|---:|---:|",
+        "| lines | sessions | time | lines/s | of the target | peak memory |",
+        "|---:|---:|---:|---:|---:|---:|",
         f"| {figures.lines:,} | {figures.sessions:,} | {figures.seconds:.1f} s | {figures.lines_per_second:,.0f} "
-        f"| {figures.lines_per_second / TARGET_LINES_PER_SECOND:.2f} |",
+        f"| {figures.lines_per_second / TARGET_LINES_PER_SECOND:.2f} | {figures.peak_mib} MiB |",
+    ]
+
+
+def _formats(figures: list[FormatFigures]) -> list[str]:
+    return [
+        "",
+        "## Formats",
+        "",
+        "The shop's requests as each kind of server would have logged them, read once and put into sessions, "
+        "without the warehouse; lines per second of one core.",
+        "",
+        "| as logged by | lines | lines/s |",
+        "|---|---:|---:|",
+        *(f"| {row.server} | {row.lines:,} | {row.lines_per_second:,.0f} |" for row in figures),
     ]

@@ -26,6 +26,19 @@ def clean(text: str, limit: int = VALUE_LIMIT) -> str:
     return _UNPRINTABLE.sub("", text).strip()[:limit].rstrip()
 
 
+def target_of(address: str) -> str:
+    """The path and query of an address in full; anything else comes back as it is."""
+    if "://" not in address.partition("?")[0]:
+        return address
+    rest = address.split("/", 3)[3:]
+    return f"/{rest[0]}" if rest else "/"
+
+
+def host_of(address: str) -> str:
+    """The host of an address in full, as it is written there; empty for anything else."""
+    return address.split("/", 3)[2] if "://" in address.partition("?")[0] else ""
+
+
 def split_target(target: str) -> tuple[str, str]:
     """Path and query of a request target, both still encoded; a fragment is dropped."""
     path, _, query = target.partition("#")[0].partition("?")

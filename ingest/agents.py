@@ -70,8 +70,13 @@ BOT = Agent(is_bot=True)
 
 
 @lru_cache(maxsize=16_384)
-def describe_agent(text: str) -> Agent:
-    """Who sent this user agent.  One that says nothing is a bot: every browser says something."""
+def describe_agent(text: str | None) -> Agent:
+    """Who sent this user agent.  One that says nothing is a bot: every browser says something.
+
+    None stands for a log that tells no agents: nobody in it can be called a bot.
+    """
+    if text is None:
+        return Agent(is_bot=False)
     if not text.strip() or _crawlers().is_crawler(text):
         return BOT
     found = _parser().parse(text)

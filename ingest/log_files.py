@@ -1,19 +1,37 @@
-"""A log file, plain or gzip, read once from its first line to its last."""
+"""A file of an import, plain or compressed, read once from its first line to its last; ``-`` is standard input."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import shutil
+import sys
+import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import lru_cache
+from glob import glob, has_magic
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .refusals import ImportRefused
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 CHUNK = 1 << 20  # bytes of text read at once
-GZIP_MAGIC = b"\x1f\x8b"
+STANDARD_INPUT = Path("-")
+
+# First bytes of a file, what it is called, how it is opened.
+COMPRESSIONS: tuple[tuple[bytes, str, Callable[[IO[bytes]], Any]], ...] = (
+    (b"\x1f\x8b", "gzip", gzip.open),
+    (b"BZh", "bzip2", bz2.open),
+    (b"\x28\xb5\x2f\xfd", "zstd", zstd.open),
+)
 
 
 class LogFile:
@@ -47,19 +65,27 @@ class LogFile:
 
     def _chunks(self) -> Iterator[bytes]:
         self._hash = sha256()
+        compression = ""
         try:
-            with self.path.open("rb") as raw, closing(_decompressed(raw)) as content:
-                while chunk := content.read(CHUNK):
-                    self._hash.update(chunk)
-                    if self._on_bytes:
-                        self._on_bytes(raw.tell())
-                    yield chunk
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ImportRefused(
-                f"'{self.path}' is a damaged or cut off gzip file; a whole one or plain text is accepted."
-            ) from error
+            with on_disk(self.path).open("rb") as raw:
+                compression, content = _decompressed(raw)
+                with closing(content):
+                    while chunk := content.read(CHUNK):
+                        self._hash.update(chunk)
+                        if self._on_bytes:
+                            self._on_bytes(raw.tell())
+                        yield chunk
+        except (EOFError, zlib.error, zstd.ZstdError) as error:
+            raise self._damaged(compression) from error
         except OSError as error:
+            if compression and not error.errno:  # how gzip and bzip2 say that data is no good
+                raise self._damaged(compression) from error
             raise ImportRefused(f"'{self.path}' cannot be read: {error.strerror or error}.") from error
+
+    def _damaged(self, compression: str) -> ImportRefused:
+        return ImportRefused(
+            f"'{self.path}' is a damaged or cut off {compression} file; a whole one or plain text is accepted."
+        )
 
 
 def digest_of(path: Path) -> str:
@@ -70,10 +96,51 @@ def digest_of(path: Path) -> str:
     return file.digest
 
 
-def _decompressed(raw: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
-    magic = raw.read(len(GZIP_MAGIC))
+def size_of(path: Path) -> int:
+    """Bytes on disk; 0 of a file that is not there, which is refused when it is read."""
+    found = on_disk(path)
+    return found.stat().st_size if found.exists() else 0
+
+
+def on_disk(path: Path) -> Path:
+    """Where a file can be read more than once: standard input is copied first."""
+    return Path(_copy_of_standard_input().name) if path == STANDARD_INPUT else path
+
+
+def files_named(names: Iterable[str]) -> list[Path]:
+    """The files of a command line; a pattern that the shell left alone stands for what it matches, in order of name.
+
+    Raises ``ImportRefused`` for a pattern without a file.
+    """
+    files: list[Path] = []
+    for name in names:
+        if not has_magic(name) or Path(name).exists():
+            files.append(Path(name))
+            continue
+        found = sorted(glob(name, recursive=True))
+        if not found:
+            raise ImportRefused(f"'{name}' matches no file; accepted are files, patterns such as 'logs/*.gz', and '-'.")
+        files.extend(map(Path, found))
+    return files
+
+
+@lru_cache(maxsize=1)
+def _copy_of_standard_input() -> Any:
+    """Standard input can be read only once; the copy goes away with the process."""
+    copy = tempfile.NamedTemporaryFile(prefix="fanin-stdin-")  # noqa: SIM115  # lives as long as the process
+    shutil.copyfileobj(sys.stdin.buffer, copy)
+    copy.flush()
+    return copy
+
+
+def _decompressed(raw: IO[bytes]) -> tuple[str, Any]:
+    """The compression's name, empty when there is none, and the content."""
+    start = raw.read(max(len(magic) for magic, *_ in COMPRESSIONS))
     raw.seek(0)
-    return gzip.open(raw) if magic == GZIP_MAGIC else raw
+    for magic, name, opened in COMPRESSIONS:
+        if start.startswith(magic):
+            return name, opened(raw)
+    return "", raw
 
 
 def _split(octets: bytes) -> list[str]:

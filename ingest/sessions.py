@@ -84,7 +84,7 @@ class Stretch:
         )
 
 
-def sessions_of(hits: Iterable[Hit], visitor: Visitor) -> Iterator[tuple[int, Session]]:
+def sessions_of(hits: Iterable[Hit], visitor: Visitor, idle_s: float = IDLE_S) -> Iterator[tuple[int, Session]]:
     """The visitor's sessions, each with the file its first hit stands in.  ``hits`` are in order of time."""
     stretch: Stretch | None = None
     redirect: Hit | None = None
@@ -92,7 +92,7 @@ def sessions_of(hits: Iterable[Hit], visitor: Visitor) -> Iterator[tuple[int, Se
         if hit.page_view is None and not hit.goals:
             redirect = _telling(redirect, hit)
             continue
-        if stretch is None or hit.at - stretch.last_at > IDLE_S:
+        if stretch is None or hit.at - stretch.last_at > idle_s:
             if stretch is not None:
                 yield stretch.first.source_file, stretch.session(visitor)
             stretch = Stretch(hit)

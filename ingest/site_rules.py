@@ -1,7 +1,7 @@
-"""What an import has to be told about a site: one TOML file, read and checked as a whole.
+"""What an import has to be told about a site: one TOML file an account, read and checked as a whole.
 
-``sites`` are its own hosts, ``exclude`` what is not a page, ``[[goals]]`` what is worth counting,
-``[[content_groupings]]`` how its pages fall into groups.  ``samples/shop.toml`` shows every key in use.
+``sites`` are its own hosts, ``include`` and ``exclude`` say what is a page, ``[[goals]]`` what is worth counting,
+``[[content_groupings]]`` how pages fall into groups.  ``docs/ingest.md`` lists every key, from the tables at the end.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -51,15 +52,20 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class GoalRule:
-    """A hit on one of the places reaches the goal.  ``amount_cents`` is what it is worth unless a parameter tells."""
+    """A request for one of the places reaches the goal, or one of the events of an event file.
+
+    ``amount_cents`` is what it is worth unless the query or the path tells.
+    """
 
     name: str
     kind: GoalKind
-    places: Places
+    places: Places = Places()
     methods: tuple[str, ...] = ("GET",)
     statuses: tuple[str, ...] = ("200",)
     amount_cents: int = 0
     amount_parameter: str = ""
+    amount_path: re.Pattern[str] | None = None  # its first group is the amount
+    events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,13 @@ class SiteRules:
     exclude: Places = Places()
     goals: tuple[GoalRule, ...] = ()
     content_groupings: tuple[ContentGrouping, ...] = ()
+    include: Places = Places()  # when there are any, nothing else is a page
+    page_methods: tuple[str, ...] = ("GET",)
+    page_statuses: tuple[str, ...] = ("200", "304")
+    page_types: tuple[str, ...] = ()  # endings of names that are pages, although they look like files
+    hosts: tuple[str, ...] = ()  # where a log tells the host that was asked: the only ones that count
+    exclude_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    exclude_agents: tuple[str, ...] = ()  # lower case; a user agent with one of them in it does not count
 
 
 def read_site_rules(path: Path) -> SiteRules:
@@ -92,7 +105,7 @@ def read_site_rules(path: Path) -> SiteRules:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ImportRefused(f"The rules file '{path}' is not TOML: {error}.") from error
     try:
-        return SiteRules(**_read_table(table, _TOP))
+        return SiteRules(**_read_table(table, TOP))
     except _Wrong as wrong:
         raise ImportRefused(f"The rules file '{path}' cannot be used: {wrong}.") from wrong
 
@@ -103,6 +116,20 @@ def own_hosts(names: Iterable[str]) -> tuple[str, ...]:
         return _hosts("sites", list(names))
     except _Wrong as wrong:
         raise ImportRefused(f"{wrong}.") from wrong
+
+
+def overridden(rules: SiteRules, sites: Iterable[str] | None, time_zone: str | None, currency: str | None) -> SiteRules:
+    """The rules of the file, with what the command line says instead.  Raises ``ImportRefused``."""
+    said = {
+        "sites": own_hosts(sites) if sites else None,
+        "time_zone": time_zone,
+        "currency": currency and currency.upper(),
+    }
+    try:
+        _read_table({key: value for key, value in said.items() if value and key != "sites"}, TOP)
+    except _Wrong as wrong:
+        raise ImportRefused(f"{wrong}.") from wrong
+    return replace(rules, **{name: value for name, value in said.items() if value})
 
 
 class _Wrong(ValueError):
@@ -153,7 +180,7 @@ def _text(key: str, value: Any) -> str:
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    if not values or not all(isinstance(one, str) and one.strip() for one in values):
+    if not all(isinstance(one, str) and one.strip() for one in values):
         raise _Wrong(key, value, "a text or a list of texts")
     return tuple(one.strip() for one in values)
 
@@ -191,6 +218,38 @@ def _places(key: str, value: Any) -> Places:
         raise _Wrong(key, value, accepted) from error
 
 
+def _page_types(key: str, value: Any) -> tuple[str, ...]:
+    endings = _texts(key, value)
+    if not all(re.fullmatch(r"\.?[A-Za-z0-9]+", ending) for ending in endings):
+        raise _Wrong(key, value, "endings of file names such as 'pdf'")
+    return tuple(ending.removeprefix(".").lower() for ending in endings)
+
+
+def _networks(key: str, value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks: list[IPv4Network | IPv6Network] = []
+    for text in _texts(key, value):
+        try:
+            networks.append(ip_network(text))
+        except ValueError as error:
+            raise _Wrong(key, text, "addresses and ranges of them such as '192.0.2.7' or '10.0.0.0/8'") from error
+    return tuple(networks)
+
+
+def _lower_texts(key: str, value: Any) -> tuple[str, ...]:
+    return tuple(text.lower() for text in _texts(key, value))
+
+
+def _pattern(key: str, value: Any) -> re.Pattern[str]:
+    accepted = "an expression with the amount in brackets such as '^/paid/([0-9.]+)$'"
+    try:
+        pattern = re.compile(value) if isinstance(value, str) else None
+    except re.error as error:
+        raise _Wrong(key, value, accepted) from error
+    if pattern is None or pattern.groups != 1:
+        raise _Wrong(key, value, accepted)
+    return pattern
+
+
 def _kind(key: str, value: Any) -> GoalKind:
     if value not in list(GoalKind):
         raise _Wrong(key, value, " or ".join(f"'{kind}'" for kind in GoalKind))
@@ -223,9 +282,11 @@ def _goals(key: str, value: Any) -> tuple[GoalRule, ...]:
 
 
 def _goal(under: str, table: dict[str, Any]) -> GoalRule:
-    _demand(under, table, ("name", "kind", "path"))
-    rule = GoalRule(**_read_table(table, _GOAL, under))
-    for key in ("amount", "amount_parameter"):
+    _demand(under, table, ("name", "kind"))
+    if "event" not in table:
+        _demand(under, table, ("path",))
+    rule = GoalRule(**_read_table(table, GOAL, under))
+    for key in ("amount", "amount_parameter", "amount_path"):
         if key in table and rule.kind is not GoalKind.CONVERSION:
             raise _Wrong(f"{under}{key}", table[key], "no value in a microconversion, which carries no money")
     return rule
@@ -238,7 +299,7 @@ def _content_groupings(key: str, value: Any) -> tuple[ContentGrouping, ...]:
 
 def _content_grouping(under: str, table: dict[str, Any]) -> ContentGrouping:
     _demand(under, table, ("name", "path"))
-    return ContentGrouping(**_read_table(table, _CONTENT_GROUPING, under))
+    return ContentGrouping(**_read_table(table, CONTENT_GROUPING, under))
 
 
 def _tables(key: str, value: Any) -> list[dict[str, Any]]:
@@ -253,27 +314,36 @@ def _demand(under: str, table: dict[str, Any], keys: Iterable[str]) -> None:
             raise _Missing(f"{under}{key}")
 
 
-# key of the file: field of the value, how it is read
-_TOP: dict[str, tuple[str, _Reader]] = {
+# Key of the file: field of the value, how it is read.
+TOP: dict[str, tuple[str, _Reader]] = {
     "sites": ("sites", _hosts),
     "time_zone": ("time_zone", _time_zone),
     "currency": ("currency", _currency),
+    "hosts": ("hosts", _hosts),
+    "include": ("include", _places),
+    "exclude": ("exclude", _places),
+    "page_method": ("page_methods", _methods),
+    "page_status": ("page_statuses", _statuses),
+    "page_type": ("page_types", _page_types),
+    "exclude_addresses": ("exclude_addresses", _networks),
+    "exclude_agents": ("exclude_agents", _lower_texts),
     "keep_parameters": ("keep_parameters", _texts),
     "pass_through": ("pass_through", _hosts),
-    "exclude": ("exclude", _places),
     "goals": ("goals", _goals),
     "content_groupings": ("content_groupings", _content_groupings),
 }
-_GOAL: dict[str, tuple[str, _Reader]] = {
+GOAL: dict[str, tuple[str, _Reader]] = {
     "name": ("name", _text),
     "kind": ("kind", _kind),
     "path": ("places", _places),
     "method": ("methods", _methods),
     "status": ("statuses", _statuses),
+    "event": ("events", _texts),
     "amount": ("amount_cents", _amount),
     "amount_parameter": ("amount_parameter", _text),
+    "amount_path": ("amount_path", _pattern),
 }
-_CONTENT_GROUPING: dict[str, tuple[str, _Reader]] = {
+CONTENT_GROUPING: dict[str, tuple[str, _Reader]] = {
     "name": ("name", _text),
     "path": ("places", _places),
 }

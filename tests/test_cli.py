@@ -66,6 +66,68 @@ def test_an_import_says_what_it_did_and_the_same_file_twice_changes_nothing(tmp_
     assert "already; nothing changed" in again.stderr
 
 
+def test_an_import_reads_standard_input_and_patterns_once_each(tmp_path: Path, log: Path) -> None:
+    text = log.read_text()
+    (tmp_path / "b.log").write_text(text.replace("10:00", "20:00"))
+
+    piped = fanin(tmp_path, "import", "-", "--account", "acme", "--json", stdin=text)
+    matched = fanin(tmp_path, "import", "*.log", "--account", "acme", "--json")
+    nothing = fanin(tmp_path, "import", "*.gz", "--account", "acme")
+
+    assert (json.loads(piped.stdout)["lines"], json.loads(piped.stdout)["files_read"]) == (3, ["-"])
+    assert json.loads(matched.stdout)["files_read"] == ["b.log"]
+    assert json.loads(matched.stdout)["files_already_there"] == ["access.log"]
+    assert (nothing.returncode, nothing.stderr) == (
+        2,
+        "fanin: '*.gz' matches no file; accepted are files, patterns such as 'logs/*.gz', and '-'.\n",
+    )
+
+
+def test_a_format_may_be_named_and_every_damaged_line_be_kept(tmp_path: Path, log: Path) -> None:
+    bad = [f"bad {number}" for number in range(7)]
+    log.write_text(log.read_text() * 3 + "\n".join(bad) + "\n")
+    own = '$remote_addr - - [$time_local] "$request" $status $bytes_sent "-" "$http_user_agent"'
+
+    done = fanin(tmp_path, "import", log, "--account", "acme", "--json", "--format", own, "--rejects", "bad.txt")
+    told = fanin(tmp_path, "import", log, "--account", "acme-2")
+    refused = fanin(tmp_path, "import", log, "--account", "other", "--format", "combine")
+    unwritable = fanin(tmp_path, "import", log, "--account", "other", "--rejects", "no/bad.txt")
+
+    summary = json.loads(done.stdout)
+    assert (summary["classes"]["page_views"], summary["classes"]["damaged"]) == (9, 7)
+    assert len(summary["damaged_lines"]) == 5
+    assert (tmp_path / "bad.txt").read_text() == "".join(
+        f"access.log:{number}: {text}\n" for number, text in enumerate(bad, start=10)
+    )
+    assert told.stderr.splitlines()[-7:] == [
+        "from 2026-03-10 10:00 to 2026-03-10 10:00 UTC",
+        *(f"damaged: access.log line {number}: {text}" for number, text in enumerate(bad[:5], start=10)),
+        "and 2 more damaged lines; --rejects FILE keeps them all",
+    ]
+    assert "There is no log format 'combine' (did you mean 'combined'?)" in refused.stderr
+    assert "The rejects file 'no/bad.txt' cannot be written" in unwritable.stderr
+
+
+def test_events_are_imported_by_their_plain_columns_or_by_a_mapping(tmp_path: Path) -> None:
+    (tmp_path / "plain.csv").write_text("time,event,visitor,url\n2026-03-10T10:00:00Z,page_view,v,/\n")
+    (tmp_path / "own.csv").write_text("when;what;who\n2026-03-10 10:00;page_view;v\n")
+    (tmp_path / "own.toml").write_text('[columns]\ntime = "when"\nevent = "what"\nvisitor = "who"\n')
+
+    plain = fanin(tmp_path, "import", "plain.csv", "--account", "one", "--json")
+    named = fanin(tmp_path, "import", "plain.csv", "--account", "two", "--json", "--format", "events")
+    mapped = fanin(tmp_path, "import", "own.csv", "--account", "three", "--json", "--mapping", "own.toml")
+    unmapped = fanin(tmp_path, "import", "own.csv", "--account", "four", "--format", "events")
+    both = fanin(tmp_path, "import", "own.csv", "--account", "four", "--format", "caddy", "--mapping", "own.toml")
+
+    for done in (plain, named, mapped):
+        summary = json.loads(done.stdout)
+        assert (summary["sessions"], summary["classes"]["page_views"]) == (1, 1)
+        assert list(summary["formats"].values()) == ["csv"]
+    assert (unmapped.returncode, both.returncode) == (2, 2)
+    assert "'own.csv' holds no events" in unmapped.stderr
+    assert "--mapping is for event files and --format caddy for logs; give one of them" in both.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"\x00\x01\x02 no log at all\n" * 200, "log"), (b"", "log"), (b"just some prose\n" * 300, "log")],

@@ -1,6 +1,10 @@
+import re
+from ipaddress import ip_network
+
 import pytest
 
-from fanin.ingest.hits import HitReader
+from fanin.catalog.channels import classify
+from fanin.ingest.hits import CLICK_IDS, HitReader
 from fanin.ingest.log_lines import parse_line
 from fanin.ingest.sessions import Arrival, Hit
 from fanin.ingest.site_rules import ContentGrouping, GoalRule, Places, SiteRules
@@ -71,6 +75,53 @@ def test_other_endings_are_pages(read, target):
 
 def test_what_the_rules_exclude_is_no_page(read):
     assert read("/image/3", SiteRules(exclude=Places.of("/image/*"))) == (LineClass.EXCLUDED, None)
+
+
+def test_what_the_rules_do_not_include_is_no_page(read):
+    rules = SiteRules(include=Places.of("/shop/*"), exclude=Places.of("/shop/image/*"))
+
+    found = [read(path, rules)[0] for path in ("/shop/a", "/blog", "/shop/image/3")]
+
+    assert found == [LineClass.PAGE_VIEW, LineClass.EXCLUDED, LineClass.EXCLUDED]
+
+
+def test_which_methods_statuses_and_endings_make_a_page_can_be_said(read):
+    rules = SiteRules(page_methods=("GET", "POST"), page_statuses=("200", "404"), page_types=("pdf",))
+
+    assert read("/a", rules, method="POST")[0] is LineClass.PAGE_VIEW
+    assert read("/a", rules, status=404)[0] is LineClass.PAGE_VIEW
+    assert read("/a", rules, status=304)[0] is LineClass.OTHER
+    assert read("/paper.PDF", rules)[0] is LineClass.PAGE_VIEW
+    assert read("/paper.ps", rules)[0] is LineClass.STATIC
+
+
+@pytest.mark.parametrize(
+    ("address", "is_excluded"),
+    [("10.1.2.3", True), ("192.0.2.7", True), ("192.0.2.8", False), ("2001:db8::1", True), ("host.example", False)],
+)
+def test_staff_is_excluded_by_address(read, address, is_excluded):
+    networks = tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")))
+
+    found = read(rules=SiteRules(exclude_addresses=networks), address=address)[0]
+
+    assert found is (LineClass.EXCLUDED if is_excluded else LineClass.PAGE_VIEW)
+
+
+def test_a_user_agent_can_be_excluded_by_a_part_of_it(read):
+    rules = SiteRules(exclude_agents=("shopapp/",))
+
+    assert read(rules=rules, agent="Mozilla/5.0 ShopApp/7 Firefox/128.0") == (LineClass.EXCLUDED, None)
+    assert read(rules=rules)[0] is LineClass.PAGE_VIEW
+
+
+def test_of_a_log_of_many_hosts_only_those_named_count(line):
+    reader = HitReader(SiteRules(hosts=("example.com",)))
+    asked = parse_line(line("/"))
+    assert asked is not None
+
+    found = [reader.read(asked._replace(host=host), 0)[0] for host in ("WWW.Example.com:443", "other.org", "")]
+
+    assert found == [LineClass.PAGE_VIEW, LineClass.EXCLUDED, LineClass.PAGE_VIEW]
 
 
 @pytest.mark.parametrize("agent", ["-", "", BOT])
@@ -163,11 +214,34 @@ def test_a_tag_is_bounded_in_length(read):
     assert read(f"/?utm_source={'x' * 999}")[1].arrival.source == "x" * 255
 
 
-@pytest.mark.parametrize(("name", "source"), [("gclid", "google"), ("wbraid", "google"), ("msclkid", "bing")])
-def test_an_ad_click_stands_in_for_missing_tags(read, name, source):
-    hit = read(f"/?{name}=abc", referrer="https://www.google.com/")[1]
+@pytest.mark.parametrize(("name", "origin"), CLICK_IDS.items())
+def test_a_click_id_stands_in_for_missing_tags_in_any_case(read, name, origin):
+    expected = Arrival(origin.source, origin.medium, referrer="https://www.google.com/", is_tagged=True)
 
-    assert hit.arrival == Arrival(source, "cpc", referrer="https://www.google.com/", is_tagged=True)
+    for spelt in (name, name.upper()):
+        assert read(f"/?{spelt}=abc", referrer="https://www.google.com/")[1].arrival == expected
+    assert read(f"/?{name}=abc&utm_source=own", referrer="https://www.google.com/")[1].arrival.source == "own"
+
+
+def test_click_ids_fall_into_the_channels_of_their_networks():
+    channels = {name: classify(origin.source, origin.medium) for name, origin in CLICK_IDS.items()}
+
+    assert channels == {
+        **dict.fromkeys(("gclid", "gbraid", "wbraid", "msclkid", "yclid"), "Paid Search"),
+        **dict.fromkeys(("ttclid", "twclid", "li_fat_id", "epik", "rdt_cid", "sccid"), "Paid Social"),
+        **dict.fromkeys(("fbclid", "igshid"), "Organic Social"),
+        "dclid": "Display",
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "source", "channel"),
+    [("chatgpt.com", "chatgpt", "AI"), ("www.perplexity.ai", "perplexity", "AI"), ("claude.ai", "claude", "AI")],
+)
+def test_a_visit_from_an_ai_assistant_is_told_from_other_referrals(read, host, source, channel):
+    arrival = read(referrer=f"https://{host}/")[1].arrival
+
+    assert (arrival.source, classify(arrival.source, arrival.medium)) == (source, channel)
 
 
 def test_tags_on_a_link_of_the_site_itself_say_nothing(read):
@@ -242,6 +316,17 @@ def test_an_amount_can_stand_in_the_query(read, line):
     reader = HitReader(SiteRules(goals=(rule,)))
     totals = ["total=12.50", "total=7", "total=lots", "other=1"]
     lines = [parse_line(line(f"/thanks?{total}")) for total in totals]
+
+    hits = [reader.read(one, 0)[1] for one in lines if one]
+
+    assert [hit.goals[0].amount_cents for hit in hits if hit] == [1250, 700, 0, 0]
+    assert [reader.bad_amounts(one) for one in lines if one] == [0, 0, 1, 1]
+
+
+def test_an_amount_can_stand_in_the_path(line):
+    rule = GoalRule("paid", GoalKind.CONVERSION, Places.of("/paid/*"), amount_path=re.compile("^/paid/([0-9.]+)/ok$"))
+    reader = HitReader(SiteRules(goals=(rule,)))
+    lines = [parse_line(line(f"/paid/{end}")) for end in ("12.50/ok", "7/ok", "ok", "1.2.3/ok")]
 
     hits = [reader.read(one, 0)[1] for one in lines if one]
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fanin.catalog.errors import BadRequest, InvalidQuery
 from fanin.ingest.importing import import_log, read_logs
+from fanin.ingest.log_formats import FORMATS
 from fanin.ingest.refusals import ImportRefused
 from fanin.ingest.site_rules import GoalRule, Places, SiteRules
 from fanin.ingest.summaries import DamagedLine, LineClass
@@ -22,6 +23,7 @@ RULES = SiteRules(
         GoalRule("view_item", GoalKind.MICROCONVERSION, Places.of("/product/*")),
     ),
 )
+NO_TEXT = "\N{REPLACEMENT CHARACTER}"
 BOT = "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)"
 
 
@@ -63,6 +65,7 @@ def test_every_line_is_counted_in_exactly_one_class(write_log, line):
         LineClass.BOT: 1,
         LineClass.SPAM: 1,
         LineClass.OTHER: 2,
+        LineClass.DUPLICATE: 0,
         LineClass.DAMAGED: 1,
         LineClass.BLANK: 1,
     }
@@ -236,11 +239,11 @@ def test_a_log_without_page_views_is_remembered_too(write_log, line, warehouse):
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (b"", "it is empty, no line is"),
-        (b"\n\n \n", "it is empty, no line is"),
-        (b"\x00\x01\x02\xff" * 99, "0 of its first 1 lines are"),
-        (b"# Read me\n\nThis is a text.\n", "0 of its first 2 lines are"),
-        (b"time,path\n" * 500, "0 of its first 100 lines are"),
+        (b"", "it is empty"),
+        (b"\n\n \n", "it is empty"),
+        (b"\x00\x01\x02\xff" * 99, f"of its first 1 lines none is read; the first is '{NO_TEXT * 80}…'"),
+        (b"# Read me\n\nThis is a text.\n", "of its first 2 lines none is read; the first is '# Read me'"),
+        (b"color,size\n" * 500, "of its first 100 lines none is read; the first is 'color,size'"),
     ],
 )
 def test_what_is_no_log_is_refused_and_nothing_is_written(tmp_path, line, write_log, warehouse, content, found):
@@ -251,8 +254,8 @@ def test_what_is_no_log_is_refused_and_nothing_is_written(tmp_path, line, write_
         import_log([write_log(line("/")), path], "my-site", warehouse, RULES)
 
     assert refusal.value.message == (
-        f"'{path}' is no web server log: {found} in the combined format of Apache and nginx, "
-        "plain or gzip, which is what is accepted."
+        f"'{path}' is in none of the formats {', '.join(FORMATS)}: {found}. "
+        "Name the format with --format, which takes an nginx log_format or an Apache LogFormat too."
     )
     assert not warehouse.exists()
 
@@ -262,7 +265,7 @@ def test_a_log_may_be_damaged_in_half_of_its_lines_but_not_in_more(write_log, li
     more = write_log(*[line("/"), "damaged"] * 49, "damaged", "damaged", name="more.log")
 
     assert read_logs([half], RULES).summary.classes[LineClass.DAMAGED] == 50
-    with pytest.raises(ImportRefused, match="49 of its first 100 lines"):
+    with pytest.raises(ImportRefused, match="of its first 100 lines combined reads 49"):
         read_logs([more], RULES)
 
 

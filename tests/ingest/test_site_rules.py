@@ -1,3 +1,6 @@
+import re
+from ipaddress import ip_network
+
 import pytest
 
 from fanin.ingest.refusals import ImportRefused
@@ -11,6 +14,13 @@ currency = "USD"
 keep_parameters = ["id"]
 pass_through = "pay.example"
 exclude = ["/img/*", "*?flav=*"]
+include = "/*"
+page_method = ["GET", "POST"]
+page_status = 200
+page_type = [".PDF", "txt"]
+hosts = "Shop.Example.com"
+exclude_addresses = ["192.0.2.7", "2001:db8::/32"]
+exclude_agents = ["UptimeRobot"]
 
 [[goals]]
 name = "purchase"
@@ -25,6 +35,17 @@ name = "lead"
 kind = "conversion"
 path = "^/lead/[0-9]+$"
 amount = "12.50"
+
+[[goals]]
+name = "paid"
+kind = "conversion"
+path = "/paid/*"
+amount_path = "^/paid/([0-9.]+)$"
+
+[[goals]]
+name = "signup"
+kind = "microconversion"
+event = ["Signup", "signup_done"]
 
 [[content_groupings]]
 name = "Blog"
@@ -60,7 +81,16 @@ def test_a_rules_file_is_read_whole(rules_file):
                 amount_parameter="total",
             ),
             GoalRule("lead", GoalKind.CONVERSION, Places.of("^/lead/[0-9]+$"), amount_cents=1250),
+            GoalRule("paid", GoalKind.CONVERSION, Places.of("/paid/*"), amount_path=re.compile("^/paid/([0-9.]+)$")),
+            GoalRule("signup", GoalKind.MICROCONVERSION, events=("Signup", "signup_done")),
         ),
+        include=Places.of("/*"),
+        page_methods=("GET", "POST"),
+        page_statuses=("200",),
+        page_types=("pdf", "txt"),
+        hosts=("shop.example.com",),
+        exclude_addresses=(ip_network("192.0.2.7"), ip_network("2001:db8::/32")),
+        exclude_agents=("uptimerobot",),
         content_groupings=(ContentGrouping("Blog", Places.of("/blog", "/blog/*")),),
     )
 
@@ -69,7 +99,10 @@ def test_an_empty_file_is_the_default(rules_file):
     assert read_site_rules(rules_file("")) == SiteRules()
 
 
-KNOWN = "sites, time_zone, currency, keep_parameters, pass_through, exclude, goals, content_groupings"
+KNOWN = (
+    "sites, time_zone, currency, hosts, include, exclude, page_method, page_status, page_type, exclude_addresses, "
+    "exclude_agents, keep_parameters, pass_through, goals, content_groupings"
+)
 GOAL = '[[goals]]\nname = "a"\nkind = "conversion"\npath = "/a"\n'
 
 
@@ -114,6 +147,21 @@ GOAL = '[[goals]]\nname = "a"\nkind = "conversion"\npath = "/a"\n'
             "goals[1].kind = 'order' is not accepted, it takes 'conversion' or 'microconversion'",
         ),
         (GOAL.replace('name = "a"\n', ""), "goals[1].name is missing"),
+        (GOAL.replace('path = "/a"\n', ""), "goals[1].path is missing"),
+        (
+            'exclude_addresses = ["10.0.0.0/8", "10.0.0.1/8"]',
+            "exclude_addresses = '10.0.0.1/8' is not accepted, it takes addresses and ranges of them such as "
+            "'192.0.2.7' or '10.0.0.0/8'",
+        ),
+        (
+            'page_type = "*.pdf"',
+            "page_type = '*.pdf' is not accepted, it takes endings of file names such as 'pdf'",
+        ),
+        (
+            GOAL + 'amount_path = "^/paid/[0-9.]+$"',
+            "goals[1].amount_path = '^/paid/[0-9.]+$' is not accepted, it takes an expression with the amount in "
+            "brackets such as '^/paid/([0-9.]+)$'",
+        ),
         (
             GOAL + 'amount = "12,50"',
             "goals[1].amount = '12,50' is not accepted, it takes an amount in quotes such as '12.50'",
@@ -134,7 +182,7 @@ GOAL = '[[goals]]\nname = "a"\nkind = "conversion"\npath = "/a"\n'
         (
             GOAL + "amounts = 1",
             "goals[1].amounts = 1 is not accepted, it takes no such key (did you mean 'amount'?); "
-            "known are name, kind, path, method, status, amount, amount_parameter",
+            "known are name, kind, path, method, status, event, amount, amount_parameter, amount_path",
         ),
         (
             '[[content_groupings]]\nname = ""\npath = "/"',

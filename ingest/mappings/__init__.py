@@ -1,0 +1,1 @@
+"""How the events of other programs become ours: one TOML file each, named by ``--mapping``."""
