@@ -157,9 +157,11 @@ def test_every_example_is_what_its_schema_says(operation: tuple[str, str]) -> No
         assert [fault for value in values for fault in faults(value, parameter["schema"])] == []
 
 
-@pytest.mark.parametrize("endpoint", IN_A_BATCH, ids=lambda endpoint: endpoint.name)
+@pytest.mark.parametrize(
+    "endpoint", [endpoint for endpoint in IN_A_BATCH if widest_shape(endpoint.name)], ids=lambda endpoint: endpoint.name
+)
 def test_a_schema_has_every_member_that_an_answer_can_have(endpoint: Endpoint) -> None:
-    widest = widest_shape(endpoint.name) or pytest.skip("its shape depends on what is asked")
+    widest = widest_shape(endpoint.name)
 
     def check(value: Any, schema: dict[str, Any]) -> None:
         schema = resolved(next(iter(schema.get("anyOf", [schema]))))
