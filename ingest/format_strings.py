@@ -157,9 +157,15 @@ def _value(field: str, before: str, after: str, later: str) -> str:
         return IN_QUOTES
     if not after:
         return {"target": rf'[^?\s"{re.escape(later[0])}]*+', "": r"\S*?"}.get(field, r"\S*+")
+    if field in _WITH_SPACES and after[0] == " ":
+        return _WITH_SPACES[field]
     if not field and len(after) > 1:
         return ".*?"  # a user's name may have spaces in it
     return f"[^{re.escape(after[0])}]*+"
+
+
+# What has spaces in it without brackets or quotes around it.
+_WITH_SPACES = {"time": r"\S++(?: [+-]\d{4})?", "request": r"\S++ \S++ HTTP/[\d.]+"}
 
 
 def _check(text: str, told: set[str]) -> None:

@@ -123,6 +123,10 @@ def test_a_format_may_be_given_as_its_server_was_told_it(tmp_path, text):
             ),
         ),
         (
+            '$time_local $remote_addr $request $status "$http_referer" "$http_user_agent"',
+            lambda one: f'{one.clf} {one.address} {one.line} {one.status} "{one.referrer}" "{one.agent}"',
+        ),
+        (
             '%{usec}t %a "%m %U%q %H" %s "%{User-agent}i" "%{Referer}i" %D',
             lambda one: (
                 f'{one.at}125000 {one.address} "{one.method} {one.target} HTTP/1.1" {one.status} "{one.agent}" '
