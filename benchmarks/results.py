@@ -85,19 +85,21 @@ def _case(figures: CaseFigures) -> list[str]:
 
 
 def _growth(reports: list[ReportFigures]) -> Iterator[str]:
-    """How the times of the first account grow to those of the last."""
+    """By what factor the times of the first account grow to those of the last."""
     first, last = reports[0], reports[-1]
     if first is last:
         return
     yield from (
         f"## From {first.page_views:,} to {last.page_views:,} page views",
         "",
-        "| | | grows by |",
-        "|---|---|---:|",
+        "| | | time | CPU |",
+        "|---|---|---:|---:|",
     )
     for small, large in zip(first.cases, last.cases, strict=True):
         for name, taken in large.taken.items():
-            yield f"| {small.case.name} | {name} | {taken.wall_ms / small.taken[name].wall_ms:.1f} |"
+            before = small.taken[name]
+            grown = f"{taken.wall_ms / before.wall_ms:.1f} | {taken.cpu_ms / before.cpu_ms:.1f}"
+            yield f"| {small.case.name} | {name} | {grown} |"
     yield ""
 
 
