@@ -118,17 +118,20 @@ class DuckDBWarehouse:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What codes stand for, by the account as it is: loaded when first needed, kept while the account stays as it is."""
+    """What codes stand for, by the account as it is: loaded when first needed, kept while the account stays as it is.
+
+    Scans on several threads read and add while a new snapshot forgets, so each looks up once and holds what it found.
+    """
 
     lexicons: dict[tuple[Account, str], Lexicon] = field(default_factory=dict)
     combinations: dict[tuple[Account, Rollup], Combinations] = field(default_factory=dict)
     passing: dict[tuple[Account, Filter], Column] = field(default_factory=dict)
 
     def retain(self, accounts: Collection[Account]) -> None:
-        for key in [key for key in self.lexicons if key[0] not in accounts]:
-            del self.lexicons[key]
-        for key in [key for key in self.combinations if key[0] not in accounts]:
-            del self.combinations[key]
+        for key in [key for key in list(self.lexicons) if key[0] not in accounts]:
+            self.lexicons.pop(key, None)
+        for key in [key for key in list(self.combinations) if key[0] not in accounts]:
+            self.combinations.pop(key, None)
         self.passing.clear()
 
 
@@ -246,7 +249,8 @@ class DuckDBSnapshot:
     def _passing(self, cursor: duckdb.DuckDBPyConnection, account: Account, condition: Filter) -> Column:
         """Whether each code passes a condition, negation aside."""
         positive = replace(condition, negated=False)
-        if (account, positive) not in self._words.passing:
+        passing = self._words.passing.get((account, positive))
+        if passing is None:
             lexicon = self._lexicon(cursor, account, condition.field)
             passing = np.zeros(len(lexicon.values) if lexicon else 0, dtype=bool)
             statement = build_passing_statement(condition, self._numbers[account.id])
@@ -254,7 +258,7 @@ class DuckDBSnapshot:
             if len(self._words.passing) >= REMEMBERED_CONDITIONS:
                 self._words.passing.clear()
             self._words.passing[account, positive] = passing
-        return self._words.passing[account, positive]
+        return passing
 
     def _read_listing(self, cursor: duckdb.DuckDBPyConnection, listing: Listing) -> ListingResult:
         account = self.accounts[listing.account]
@@ -295,19 +299,21 @@ class DuckDBSnapshot:
         name = DIMENSIONS[dimension].lexicon_name
         if name is None:
             return None
-        if (account, name) not in self._words.lexicons:
+        lexicon = self._words.lexicons.get((account, name))
+        if lexicon is None:
             rows = cursor.execute(
                 f"SELECT value FROM {DATABASE}.lexicon WHERE account = ? AND dimension = ? ORDER BY code",
                 [self._numbers[account.id], name],
             ).fetchall()
-            self._words.lexicons[account, name] = Lexicon([value for (value,) in rows])
-        return self._words.lexicons[account, name]
+            lexicon = self._words.lexicons[account, name] = Lexicon([value for (value,) in rows])
+        return lexicon
 
     def _combinations_of(self, cursor: duckdb.DuckDBPyConnection, account: Account, rollup: Rollup) -> Combinations:
-        if (account, rollup) not in self._words.combinations:
+        found = self._words.combinations.get((account, rollup))
+        if found is None:
             found = read_combinations(cursor, self._numbers[account.id], rollup)
             self._words.combinations[account, rollup] = found
-        return self._words.combinations[account, rollup]
+        return found
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
