@@ -25,7 +25,7 @@ from .server.graphiql import graphiql_routes
 from .server.graphql_view import graphql_routes
 from .server.health import health_routes
 from .server.house import RequestIds, told_http_error, told_internal_error
-from .server.settings import CACHE_MB, CUBE_MB, SEGMENTS, WAREHOUSE, ServerSettings, read_settings, room_bytes
+from .server.settings import BLOCK_MB, CACHE_MB, CUBE_MB, SEGMENTS, WAREHOUSE, ServerSettings, read_settings, room_bytes
 from .warehouse.addresses import DEFAULT_ADDRESS, open_warehouse
 
 
@@ -73,4 +73,5 @@ def open_engine(warehouse: str, segments: Path | None = None) -> Engine:
     """
     saved = read_segments(segments) if segments else ()
     cache = AnswerCache(room_bytes(CACHE_MB))
-    return Engine(open_warehouse(warehouse, cube_bytes=room_bytes(CUBE_MB)), segments=saved, cache=cache)
+    store = open_warehouse(warehouse, cube_bytes=room_bytes(CUBE_MB), block_bytes=room_bytes(BLOCK_MB))
+    return Engine(store, segments=saved, cache=cache)

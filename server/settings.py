@@ -37,6 +37,7 @@ GRAPHQL_LIMITS = "FANIN_GRAPHQL_LIMITS"
 GRAPHQL_GUARD = "FANIN_GRAPHQL_GUARD"
 CACHE_MB = "FANIN_CACHE_MB"
 CUBE_MB = "FANIN_CUBE_MB"
+BLOCK_MB = "FANIN_BLOCK_MB"
 
 SETTINGS: dict[str, str] = {
     SEGMENTS: "a TOML file of saved segments",
@@ -55,11 +56,12 @@ SETTINGS: dict[str, str] = {
     GRAPHQL_LIMITS: "limits of a GraphQL document that differ, such as max_depth=15,max_aliases=200",
     GRAPHQL_GUARD: "measure logs a document over a limit and executes it; enforce refuses it",
     CACHE_MB: "megabytes of answers each process keeps; 64 unless said, 0 keeps none",
-    CUBE_MB: "megabytes of roll-ups each process holds in memory; 128 unless said, 0 holds none",
+    CUBE_MB: "megabytes of roll-ups each process holds in memory; 96 unless said, 0 holds none",
+    BLOCK_MB: "megabytes of rows each process holds for filtered questions; 40 unless said, 0 holds none",
 }
 
 # Whole megabytes unless said.
-_MEGABYTES = {CACHE_MB: 64, CUBE_MB: 128}
+_MEGABYTES = {CACHE_MB: 64, CUBE_MB: 96, BLOCK_MB: 40}
 
 # A browser's Origin header: scheme, host and perhaps a port, and nothing behind.
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")

@@ -11,9 +11,9 @@ from .store import Warehouse
 DEFAULT_ADDRESS = "duckdb:///fanin.duckdb"
 
 
-def open_warehouse(address: str, *, cube_bytes: int = 0) -> Warehouse:
+def open_warehouse(address: str, *, cube_bytes: int = 0, block_bytes: int = 0) -> Warehouse:
     """The warehouse at an address.  Raises ``BadRequest`` for an address of no known kind, ``WarehouseUnavailable``."""
-    return DuckDBWarehouse(file_of(address), cube_bytes=cube_bytes)
+    return DuckDBWarehouse(file_of(address), cube_bytes=cube_bytes, block_bytes=block_bytes)
 
 
 def file_of(address: str) -> Path:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,22 +25,25 @@ import numpy as np
 from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
+from ..catalog.filters import Filter
+from .blocks import Block, span_of
 from .cube import Cube
-from .cubes import Cubes
 from .grouping import group_rows, merge_groups
+from .held_rows import read_block, read_combinations, read_cube
+from .hot import Hot
 from .layout import FIRST_WITH_ROLLUPS, NO_EXTENSIONS, READABLE_LAYOUTS
 from .rollup_reading import Combinations, build_rollup_statement, rolled_groups
-from .rollup_rows import read_combinations, read_cube
 from .rollups import Rollup, is_rolled_up, rollup_for
 from .statements import (
     DATABASE,
     build_listing,
+    build_passing_statement,
     build_rows_statement,
     build_statement,
     day_number,
     dimensions_of,
 )
-from .store import Column, Keys, Lexicon, Listing, ListingResult, Scan, ScanResult
+from .store import Column, Keys, Lexicon, Listing, ListingResult, Scan, ScanResult, Source
 
 log = logging.getLogger(__name__)
 
@@ -57,19 +60,24 @@ UNREADABLE = "The warehouse cannot be read now; try again"
 # Up to so many rows of a window are grouped here rather than by the engine (README, Decisions).
 ROWS_IN_MEMORY = 100_000
 
+# Of so many conditions it is remembered which codes pass them.
+REMEMBERED_CONDITIONS = 500
+
 
 class DuckDBWarehouse:
     """A warehouse file.  Raises ``WarehouseUnavailable`` with one sentence when it is missing or no warehouse.
 
-    Accounts that are asked for again have their roll-ups in memory, as far as ``cube_bytes`` go.
+    Accounts that are asked for again have their roll-ups in memory, as far as ``cube_bytes`` go, and the rows that filtered
+    questions look at, as far as ``block_bytes`` go.
     """
 
-    def __init__(self, path: Path, *, use_rollups: bool = True, cube_bytes: int = 0) -> None:
+    def __init__(self, path: Path, *, use_rollups: bool = True, cube_bytes: int = 0, block_bytes: int = 0) -> None:
         self._path = path
         self._use_rollups = use_rollups
         self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="scan")
         self._words = _Words()
-        self.cubes = Cubes(cube_bytes)
+        self.cubes: Hot[Cube] = Hot(cube_bytes)
+        self.blocks: Hot[Block] = Hot(block_bytes)
         self._identity = _identity(path)
         self._snapshot = self._opened()
 
@@ -84,10 +92,13 @@ class DuckDBWarehouse:
         return self._snapshot
 
     def _opened(self) -> DuckDBSnapshot:
-        snapshot = DuckDBSnapshot(self._path, self._threads, self._words, self.cubes, use_rollups=self._use_rollups)
+        snapshot = DuckDBSnapshot(
+            self._path, self._threads, self._words, self.cubes, self.blocks, use_rollups=self._use_rollups
+        )
         accounts = frozenset(snapshot.accounts.values())
         self._words.retain(accounts)
         self.cubes.retain(accounts)
+        self.blocks.retain(accounts)
         return snapshot
 
     def _reopened(self) -> DuckDBSnapshot:
@@ -100,33 +111,47 @@ class DuckDBWarehouse:
 
     def close(self) -> None:
         self.cubes.close()
+        self.blocks.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._snapshot.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What codes stand for, by the account as it is: loaded when first needed, kept while the account stays as it is."""
+    """What codes stand for, by the account as it is: loaded when first needed, kept while the account stays as it is.
+
+    Scans on several threads read and add while a new snapshot forgets, so each looks up once and holds what it found.
+    """
 
     lexicons: dict[tuple[Account, str], Lexicon] = field(default_factory=dict)
     combinations: dict[tuple[Account, Rollup], Combinations] = field(default_factory=dict)
+    passing: dict[tuple[Account, Filter], Column] = field(default_factory=dict)
 
     def retain(self, accounts: Collection[Account]) -> None:
-        for key in [key for key in self.lexicons if key[0] not in accounts]:
-            del self.lexicons[key]
-        for key in [key for key in self.combinations if key[0] not in accounts]:
-            del self.combinations[key]
+        for key in [key for key in list(self.lexicons) if key[0] not in accounts]:
+            self.lexicons.pop(key, None)
+        for key in [key for key in list(self.combinations) if key[0] not in accounts]:
+            self.combinations.pop(key, None)
+        self.passing.clear()
 
 
 class DuckDBSnapshot:
     """One state of the file: its accounts, and scans."""
 
     def __init__(
-        self, path: Path, threads: ThreadPoolExecutor, words: _Words, cubes: Cubes, *, use_rollups: bool = True
+        self,
+        path: Path,
+        threads: ThreadPoolExecutor,
+        words: _Words,
+        cubes: Hot[Cube],
+        blocks: Hot[Block],
+        *,
+        use_rollups: bool = True,
     ) -> None:
         self._threads = threads
         self._words = words
         self._cubes = cubes
+        self._blocks = blocks
         self._connection, layout, accounts = _attach(path)
         self._has_rollups = use_rollups and layout >= FIRST_WITH_ROLLUPS
         self._numbers = {account.id: number for number, account in accounts}
@@ -192,12 +217,48 @@ class DuckDBSnapshot:
 
     def _read_facts(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
         number = self._numbers[scan.account]
+        account = self.accounts[scan.account]
+        block = self._blocks.find(account, scan.table)
+        if block is None or not block.covers(scan.windows):
+            self._blocks.ask(account, scan.table, partial(self._build_block, account, scan))
+        elif told := self._told_by_block(block, cursor, scan):
+            return told
         in_memory = self._rows_at_most(scan, number) <= ROWS_IN_MEMORY
         statement = (build_rows_statement if in_memory else build_statement)(scan, number)
         columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
-        account = self.accounts[scan.account]
         lexicons = {name: self._lexicon(cursor, account, name) for name in dimensions_of(scan.groupings)}
         return (group_rows if in_memory else merge_groups)(scan, columns, lexicons.__getitem__)
+
+    def _told_by_block(self, block: Block, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult | None:
+        """None when more rows are found than are better grouped here than by the engine."""
+        account = self.accounts[scan.account]
+        found = block.found(scan, partial(self._passing, cursor, account))
+        if len(found) > ROWS_IN_MEMORY:
+            return None
+        told = group_rows(scan, block.rows(scan, found), partial(self._lexicon, cursor, account))
+        return ScanResult(told, Source.BLOCK)
+
+    def _build_block(self, account: Account, scan: Scan, budget_bytes: int) -> Block | None:
+        """The rows of a scan's days; None when they would take more than there is room for."""
+        cursor = self._connection.cursor()
+        try:
+            return read_block(cursor, self._numbers[account.id], scan.table, span_of(scan.windows), budget_bytes)
+        finally:
+            cursor.close()
+
+    def _passing(self, cursor: duckdb.DuckDBPyConnection, account: Account, condition: Filter) -> Column:
+        """Whether each code passes a condition, negation aside."""
+        positive = replace(condition, negated=False)
+        passing = self._words.passing.get((account, positive))
+        if passing is None:
+            lexicon = self._lexicon(cursor, account, condition.field)
+            passing = np.zeros(len(lexicon.values) if lexicon else 0, dtype=bool)
+            statement = build_passing_statement(condition, self._numbers[account.id])
+            passing[cursor.execute(statement.text, statement.parameters).fetchnumpy()["code"]] = True
+            if len(self._words.passing) >= REMEMBERED_CONDITIONS:
+                self._words.passing.clear()
+            self._words.passing[account, positive] = passing
+        return passing
 
     def _read_listing(self, cursor: duckdb.DuckDBPyConnection, listing: Listing) -> ListingResult:
         account = self.accounts[listing.account]
@@ -238,19 +299,21 @@ class DuckDBSnapshot:
         name = DIMENSIONS[dimension].lexicon_name
         if name is None:
             return None
-        if (account, name) not in self._words.lexicons:
+        lexicon = self._words.lexicons.get((account, name))
+        if lexicon is None:
             rows = cursor.execute(
                 f"SELECT value FROM {DATABASE}.lexicon WHERE account = ? AND dimension = ? ORDER BY code",
                 [self._numbers[account.id], name],
             ).fetchall()
-            self._words.lexicons[account, name] = Lexicon([value for (value,) in rows])
-        return self._words.lexicons[account, name]
+            lexicon = self._words.lexicons[account, name] = Lexicon([value for (value,) in rows])
+        return lexicon
 
     def _combinations_of(self, cursor: duckdb.DuckDBPyConnection, account: Account, rollup: Rollup) -> Combinations:
-        if (account, rollup) not in self._words.combinations:
+        found = self._words.combinations.get((account, rollup))
+        if found is None:
             found = read_combinations(cursor, self._numbers[account.id], rollup)
             self._words.combinations[account, rollup] = found
-        return self._words.combinations[account, rollup]
+        return found
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

@@ -133,6 +133,28 @@ def _values(condition: Filter, account_number: int) -> Iterator[Any]:
     yield from (folded(value) if fold else value for value in condition.values)
 
 
+def build_block_statement(table: Table, account_number: int, first: int, last: int) -> Statement:
+    """The statement that fetches a block: every dimension's column, and what a row adds to every metric."""
+    dimensions = [name for name, given in DIMENSIONS.items() if given.columns is None or table in given.columns]
+    columns = dict.fromkeys(["day", *(DIMENSIONS[name].column(table) for name in dimensions)])
+    added = [
+        f"CAST({metric.aggregates[table].per_row} AS BIGINT) AS {sum_column(name)}"
+        for name, metric in METRICS.items()
+        if table in metric.aggregates
+    ]
+    return Statement(
+        f"SELECT {', '.join([*columns, *added])}\nFROM {DATABASE}.{table.value}\n"
+        "WHERE account = ? AND day BETWEEN ? AND ?\nORDER BY day",
+        [account_number, first, last],
+    )
+
+
+def build_passing_statement(condition: Filter, account_number: int) -> Statement:
+    """The statement that tells the codes whose value passes a condition, negation aside."""
+    ((name, match, _, count, ignore_case),) = _shapes([condition])
+    return Statement(_codes_passing(name, match, count, ignore_case), list(_values(condition, account_number)))
+
+
 @lru_cache(maxsize=512)
 def _text(
     table: Table,
@@ -226,6 +248,10 @@ def _predicate(table: Table, shape: _FilterShape) -> str:
     """Filters look at the lexicon, which is short, and hand the facts a set of codes."""
     name, match, negated, count, ignore_case = shape
     column = DIMENSIONS[name].column(table)
+    return f"{column} {'NOT IN' if negated else 'IN'} ({_codes_passing(name, match, count, ignore_case)})"
+
+
+def _codes_passing(name: str, match: Match, count: int, ignore_case: bool) -> str:
     told = DIMENSIONS[name].told_from
     value = f"lower({told})" if ignore_case else told
     test = {
@@ -235,10 +261,7 @@ def _predicate(table: Table, shape: _FilterShape) -> str:
         Match.ENDS_WITH: f"ends_with({value}, ?)",
         Match.REGEX: f"regexp_matches({told}, ?, '{'i' if ignore_case else 'c'}')",
     }[match]
-    return (
-        f"{column} {'NOT IN' if negated else 'IN'} "
-        f"(SELECT code FROM {DATABASE}.lexicon WHERE account = ? AND dimension = ? AND {test})"
-    )
+    return f"SELECT code FROM {DATABASE}.lexicon WHERE account = ? AND dimension = ? AND {test}"
 
 
 # The columns of each fact table that metrics are summed from.

@@ -139,6 +139,7 @@ class Source(StrEnum):
     STATEMENT = "statement"  # the facts
     ROLLUP = "rollup"  # their sums per day and month
     CUBE = "cube"  # the roll-up in memory
+    BLOCK = "block"  # the facts in memory
 
 
 class ScanResult(dict[tuple[str, ...], Groups]):

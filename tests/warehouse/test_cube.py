@@ -28,7 +28,7 @@ from fanin.warehouse import duckdb_reading
 from fanin.warehouse.cube import Layer, estimated_bytes
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
-from fanin.warehouse.rollup_rows import _rows
+from fanin.warehouse.held_rows import _rows
 from fanin.warehouse.rollups import ROLLED_METRICS, ROLLUPS
 from fanin.warehouse.store import Source
 from fanin.warehouse.writing import writing

@@ -24,29 +24,30 @@ from fanin.catalog.metrics import METRICS
 from fanin.catalog.periods import Window
 from fanin.catalog.segments import SEGMENT_FIELDS, SEGMENT_OPERATORS, Segment
 from fanin.tests.facts import bought, moment, reached, visit, write
-from fanin.warehouse import duckdb_reading
-from fanin.warehouse.duckdb_reading import DuckDBWarehouse
+from fanin.warehouse import duckdb_reading, hot
+from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 from fanin.warehouse.statements import build_rows_statement, build_statement
-from fanin.warehouse.store import Groups, Scan
+from fanin.warehouse.store import Groups, Scan, ScanResult, Source
 from fanin.warehouse.writing import writing
 
 MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
 
-# Rows are grouped by the engine, or here when there are few of them, or summed up already: all must tell the same.
-GROUPED_BY_THE_ENGINE, GROUPED_HERE, ROLLED_UP = 0, 1_000_000, 1_000_001
+# Rows are grouped by the engine, or here when there are few of them, or summed up already, or held: all must tell the
+# same.
+GROUPED_BY_THE_ENGINE, GROUPED_HERE, ROLLED_UP, HELD = 0, 1_000_000, 1_000_001, 1_000_002
 
 Told = dict[tuple[Any, ...], dict[Window, dict[str, int]]]
 
 
 @pytest.fixture(
-    params=[GROUPED_BY_THE_ENGINE, GROUPED_HERE, ROLLED_UP],
-    ids=["grouped by the engine", "grouped here", "rolled up where it can be"],
+    params=[GROUPED_BY_THE_ENGINE, GROUPED_HERE, ROLLED_UP, HELD],
+    ids=["grouped by the engine", "grouped here", "rolled up where it can be", "held in memory"],
 )
 def either_way(request, monkeypatch):
-    """Whether roll-ups are used."""
     monkeypatch.setattr(duckdb_reading, "ROWS_IN_MEMORY", request.param)
-    return request.param == ROLLED_UP
+    monkeypatch.setattr(hot, "HOT_SCANS", 1)
+    return request.param
 
 
 def scan_of(
@@ -55,14 +56,22 @@ def scan_of(
     return Scan(table, "blog", (MARCH,), filters, (tuple(grouping),), tuple(metrics))
 
 
-def told_by(path: Path, *scans: Scan, use_rollups: bool = False) -> list[dict[tuple[str, ...], Told]]:
+def told_by(path: Path, *scans: Scan, way: int = GROUPED_HERE) -> list[dict[tuple[str, ...], Told]]:
     """What the warehouse answers, spelled out: per scan and grouping, a row per group."""
 
     async def ask() -> list[Any]:
         snapshot = warehouse.snapshot()
-        return [await snapshot.scan(scan) for scan in scans]
+        return [await held(snapshot, scan) if way == HELD else await snapshot.scan(scan) for scan in scans]
 
-    warehouse = DuckDBWarehouse(path, use_rollups=use_rollups)
+    async def held(snapshot: DuckDBSnapshot, scan: Scan) -> ScanResult:
+        result = await snapshot.scan(scan)
+        if result.source is not Source.BLOCK:  # what is held has not all of its days
+            warehouse.blocks.settle()
+            result = await snapshot.scan(scan)
+        assert result.source is Source.BLOCK
+        return result
+
+    warehouse = DuckDBWarehouse(path, use_rollups=way == ROLLED_UP, block_bytes=1_000_000 if way == HELD else 0)
     try:
         return [{grouping: spelled(groups) for grouping, groups in result.items()} for result in asyncio.run(ask())]
     finally:
@@ -293,7 +302,7 @@ def test_every_scan_tells_what_a_plain_recount_of_the_facts_tells(either_way, se
             for account, facts in (("another", others), ("blog", sessions[::2]), ("blog", sessions[1::2])):
                 writer.add_sessions(account, facts, digest=str(len(facts)), source_name="test")
 
-        answers = told_by(path, *(scan for scan, _ in questions), use_rollups=either_way)
+        answers = told_by(path, *(scan for scan, _ in questions), way=either_way)
 
     for (scan, asked), answer in zip(questions, answers, strict=True):
         for grouping in scan.groupings:
@@ -337,7 +346,7 @@ def test_hostile_text_in_a_filter_is_bound_and_never_in_the_text(field, either_w
             assert statement.text == build(scan_of([field], make_filter(field, op, ["harmless"])), 1).text
             assert next(iter(condition.values)) in statement.parameters
             assert statement.text.count("?") == len(statement.parameters)
-    for (hostile, op, _), answer in zip(asked, told_by(hostile_warehouse, *scans), strict=True):
+    for (hostile, op, _), answer in zip(asked, told_by(hostile_warehouse, *scans, way=either_way), strict=True):
         found = {key for (key,) in answer[field,]}
         matching = {text for text in HOSTILE if op.endswith(("contains", "regex")) and hostile in text} | {hostile}
         assert found == ({*HOSTILE, "harmless"} - matching if OPERATORS[op].negated else matching), (op, hostile)
