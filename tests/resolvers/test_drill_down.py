@@ -90,7 +90,7 @@ def test_all_rows_of_an_outer_report_are_one_scan(warehouse_file: Path) -> None:
     sources = [{"utm_source": source} for source in ("google", "bing", "ask")]
 
     answers, warehouse = asked_of(
-        warehouse_file, *[(report, row) for row in sources for report in ("campaigns", "devices", "overview")]
+        warehouse_file, *[(report, row) for row in sources for report in ("countries", "devices", "os")]
     )
 
     assert [[row["entrances"] for row in answer["rows"]] for answer in answers[::3]] == [[2, 2]] * 3
