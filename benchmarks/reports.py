@@ -142,6 +142,7 @@ async def _measure(
     else:
         del ways[BLOCK]
     sources = {name: await _check(engine, case, plain) for name, engine in ways.items()}
+    sources[KEPT] = "none"  # that was the first time
 
     async def as_statements() -> None:
         for endpoint in REPORTS:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ..catalog.dimensions import Table
 from ..catalog.endpoints import ENDPOINTS
 from ..catalog.errors import ERRORS
+from ..warehouse.store import Source
 from .json_schema import (
     Members,
     Schema,
@@ -283,6 +284,7 @@ def validation_schemas() -> Members:
             {
                 "scan": whole_number("Its number.", minimum=1),
                 "table": one_of(Table, "The facts it reads."),
+                "source": one_of((Source.STATEMENT, Source.ROLLUP), "What it is read from: the facts, or their sums."),
                 "account_id": text("Whose facts."),
                 "windows": array(ref("DateRange"), "Of which days."),
                 "filters": array(text(), "Narrowed how, as `filters` would say it."),
