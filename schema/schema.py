@@ -10,8 +10,14 @@ from typing import Annotated, Any, cast
 
 import strawberry
 from graphql import ExecutionResult as GraphQLResult
-from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema
-from graphql import execute as execute_graphql
+from graphql import (
+    ExperimentalIncrementalExecutionResults,
+    GraphQLDeferDirective,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLSchema,
+    experimental_execute_incrementally,
+)
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
@@ -141,6 +147,9 @@ class FaninSchema(strawberry.Schema):
     def resolve_reports_directly(self) -> None:
         resolve_directly(cast("GraphQLObjectType", self._schema.type_map["Stats"]))
 
+    def allow_defer(self) -> None:
+        self._schema.directives = (*self._schema.directives, GraphQLDeferDirective)
+
     def own_document(self, text: str) -> Document:
         """A document that we wrote ourselves: not refused for its size.  To be kept by whoever wrote it."""
         return read_document(text, self._schema, OWN_RULES)
@@ -152,24 +161,56 @@ class FaninSchema(strawberry.Schema):
         context: RequestContext | None,
         operation_name: str | None = None,
     ) -> ExecutionResult:
-        """Execute a document that was read."""
+        """Execute a document that was read, into one whole answer: ``@defer`` is as if it were not there."""
+        result = await self._executed(document, variables, context, operation_name)
+        return ExecutionResult(data=result.data, errors=result.errors)
+
+    async def answer_in_parts(
+        self,
+        document: Document,
+        variables: Mapping[str, Any],
+        context: RequestContext,
+        operation_name: str | None = None,
+    ) -> GraphQLResult | ExperimentalIncrementalExecutionResults:
+        """Execute a document that was read; where it defers something, into a first part and those that follow.
+
+        What is deferred is asked at once, with everything else, so that it takes no scan of its own.
+        """
+        return await self._executed(document, variables, context, operation_name, in_parts=True)
+
+    async def _executed(
+        self,
+        document: Document,
+        variables: Mapping[str, Any],
+        context: RequestContext | None,
+        operation_name: str | None,
+        *,
+        in_parts: bool = False,
+    ) -> Any:
         refusals = document.refused(operation_name, variables)
         if refusals or document.node is None:
-            return ExecutionResult(data=None, errors=list(refusals))
-        answered = execute_graphql(
+            return GraphQLResult(data=None, errors=list(refusals))
+        answered = experimental_execute_incrementally(
             self._schema,
             document.node,
             context_value=context,
             variable_values=dict(variables),
             operation_name=operation_name,
+            enable_early_execution=True,
             executor_class=ProjectingExecutor,
             is_awaitable=cast("Any", optimized_is_awaitable),
             hide_suggestions=not document.rules.suggestions,
             selections=document.selections,
+            in_parts=in_parts,
         )
-        result = answered if isinstance(answered, GraphQLResult) else await answered
-        self.process_errors(result.errors or [])
-        return ExecutionResult(data=result.data, errors=result.errors)
+        result = (
+            answered
+            if isinstance(answered, (GraphQLResult, ExperimentalIncrementalExecutionResults))
+            else await answered
+        )
+        first = result if isinstance(result, GraphQLResult) else result.initial_result
+        self.process_errors(first.errors or [])
+        return result
 
     def argument_types(self, type_name: str, field_name: str) -> dict[str, str]:
         """The arguments of one field and their types, as a document has to declare its variables."""
@@ -197,5 +238,6 @@ def masked(error: GraphQLError) -> GraphQLError:
 
 schema = FaninSchema(Query, config=StrawberryConfig(default_resolver=_value_of))
 schema.resolve_reports_directly()
+schema.allow_defer()
 
 __all__ = ["FaninSchema", "Query", "RequestContext", "masked", "schema"]

@@ -13,11 +13,12 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from graphql import (
+    ExecutionResult,
     GraphQLList,
     GraphQLResolveInfo,
     build_schema,
+    experimental_execute_incrementally,
     get_nullable_type,
-    graphql_sync,
     is_leaf_type,
     parse,
     validate,
@@ -56,7 +57,10 @@ async def stub_graphql(request: Request) -> Response:
         return graphiql_page(request)
     asked = await request.json()
     request.app.state.asked.append((request.headers, asked))
-    result = graphql_sync(STUB, asked["query"], variable_values=asked.get("variables"), field_resolver=invent)
+    result = experimental_execute_incrementally(
+        STUB, parse(asked["query"]), variable_values=asked.get("variables"), field_resolver=invent
+    )
+    assert isinstance(result, ExecutionResult)
     return JSONResponse(result.formatted, media_type="application/graphql-response+json")
 
 
