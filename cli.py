@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-import uvicorn
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -44,6 +43,7 @@ from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
+from .server.serving import Server, server_config
 from .server.settings import (
     HOST,
     INSECURE,
@@ -151,7 +151,7 @@ def _serve_alone(engine: Engine, settings: ServerSettings, listening: socket.soc
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
     app = create_app(engine, settings)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on")).run(sockets=[listening])
+    Server(server_config(app)).run(sockets=[listening])
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -162,9 +162,7 @@ def _leave(_signal: int, _frame: object) -> None:
 def _serve_with_workers(told: dict[str, str], listening: socket.socket, workers: int) -> None:
     """Each process opens the warehouse for itself; all of them accept on one socket."""
     os.environ.update(told)
-    config = uvicorn.Config(
-        "fanin.cli:create_worker_app", factory=True, workers=workers, log_level="warning", lifespan="on"
-    )
+    config = server_config("fanin.cli:create_worker_app", factory=True, workers=workers)
     Multiprocess(config, sockets=[listening]).run()
 
 

@@ -30,7 +30,8 @@ from ..schema.cost import cost_of
 from ..schema.engine import Engine
 from .graphiql import GRAPHQL_PATH, graphiql_page, wants_page
 from .graphql_requests import read_entries
-from .media_types import JSON_TYPE, RESPONSE_TYPE, accepted_streams, negotiated, negotiated_if_any
+from .live_answers import LiveAnswers
+from .media_types import EVENTS_TYPE, JSON_TYPE, RESPONSE_TYPE, accepted_streams, negotiated, negotiated_if_any
 from .operations import (
     Operation,
     Outcome,
@@ -72,7 +73,9 @@ class Run:
         return {"extensions": {"fanin": self.cost}} if tells_cost else {}
 
 
-def graphql_routes(engine: Engine, persisted: PersistedQueries, *, production: bool = False) -> list[Route]:
+def graphql_routes(
+    engine: Engine, persisted: PersistedQueries, live: LiveAnswers, *, production: bool = False
+) -> list[Route]:
     """In production there is no GraphiQL, and what an answer cost is told only to those who ask for it."""
 
     async def graphql(request: Request) -> Response:
@@ -82,7 +85,7 @@ def graphql_routes(engine: Engine, persisted: PersistedQueries, *, production: b
             return graphiql_page(request)
         try:
             return await _answer(
-                request, engine, persisted, tells_cost=_tells_cost(request, unless_said=not production)
+                request, engine, persisted, live, tells_cost=_tells_cost(request, unless_said=not production)
             )
         except StatsError as error:
             return _refusal(request, error)
@@ -97,12 +100,18 @@ def _tells_cost(request: Request, *, unless_said: bool) -> bool:
     return said in {"1", "true"} if said else unless_said
 
 
-async def _answer(request: Request, engine: Engine, persisted: PersistedQueries, *, tells_cost: bool) -> Response:
+async def _answer(
+    request: Request, engine: Engine, persisted: PersistedQueries, live: LiveAnswers, *, tells_cost: bool
+) -> Response:
     streams = accepted_streams(request.headers)
     media_type = None if streams else negotiated(request.headers)
     sent = await read_entries(request)
     if media_type is None and not isinstance(sent, list) and request.method == "POST":
-        return await _streamed(request, engine, read_operation(sent, persisted), streams, tells_cost=tells_cost)
+        operation = read_operation(sent, persisted)
+        if OperationType.SUBSCRIPTION in operation.kinds(engine) and EVENTS_TYPE in streams:
+            return await _followed(request, live, operation, tells_cost=tells_cost)
+        check_one_answer(operation, engine)
+        return await _streamed(request, engine, operation, streams, tells_cost=tells_cost)
     media_type = media_type or negotiated(request.headers)
     if isinstance(sent, list):
         run = await _run(request, engine, [_operation_or_error(entry, persisted) for entry in sent])
@@ -134,6 +143,13 @@ async def _streamed(
             return _response(body, media_type, _status(outcome, media_type), first.headers)
         first = body
     return StreamedAnswer(first, cast("AsyncGenerator[Payload, None]", parts), streams[0], VARY)
+
+
+async def _followed(request: Request, live: LiveAnswers, operation: Operation, *, tells_cost: bool) -> Response:
+    """A subscription as server-sent events, for as long as the client stays and may read."""
+    payloads = live.payloads(request, operation, tells_cost=tells_cost)
+    first = await unless_client_leaves(request, anext(payloads))
+    return StreamedAnswer(first, payloads, EVENTS_TYPE, VARY)
 
 
 # --- before anything runs -----------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from typing import Any
 
 import uvicorn
 
+from fanin.server.serving import Server
+
 Payload = dict[str, Any]
 
 
@@ -22,7 +24,7 @@ Payload = dict[str, Any]
 async def served(app: Any, **config: Any) -> AsyncIterator[str]:
     """Serve an application on a free port of 127.0.0.1; gives host and port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **config))
+        server = Server(uvicorn.Config(app, log_config=None, access_log=False, **config))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
