@@ -43,7 +43,7 @@ from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
-from .server.serving import Server, server_config
+from .server.serving import Server, leave_before_stopping, server_config
 from .server.settings import (
     HOST,
     INSECURE,
@@ -169,7 +169,9 @@ def _serve_with_workers(told: dict[str, str], listening: socket.socket, workers:
 def create_worker_app() -> Starlette:
     """What each of several workers serves."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return create_app_from_environment()
+    app = create_app_from_environment()
+    leave_before_stopping(app)
+    return app
 
 
 def _refuse_open_doors(host: str, credentials: Credentials) -> None:

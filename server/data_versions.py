@@ -34,10 +34,10 @@ class DataVersions:
         return present is known or present == known
 
     async def replaced(self, known: Mapping[str, Account], at_most_s: float) -> None:
-        """Wait until there may be other accounts or versions than those known, but not for longer than so."""
+        """Wait until there may be other accounts or versions than those known, or someone says ``wake``."""
         with self._waits(), suppress(TimeoutError, WarehouseUnavailable):
             async with asyncio.timeout(at_most_s):
-                while self.are(known):
+                if self.are(known):
                     await self._replaced.wait()
 
     def wake(self) -> None:

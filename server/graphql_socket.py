@@ -31,6 +31,7 @@ from .live_answers import CHECK_EVERY_S, Fresh, LiveAnswers, Present
 from .operations import Operation, read_operation, told_refusal
 from .persisted_queries import PersistedQueries
 from .settings import ServerSettings
+from .streamed_answers import CutOff
 
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_WITHIN_S = 10.0
@@ -227,6 +228,8 @@ class Conversation:
             await self._end(operation_id, {"type": "complete"})
         except StatsError as error:
             await self._tell_errors(operation_id, [told_refusal(error)])
+        except CutOff:
+            pass  # the whole connection ends, and says why
 
     async def _answers(self, operation: Operation, present: Present) -> AsyncGenerator[Fresh, None]:
         """Those of a subscription, or the one of a query."""

@@ -44,7 +44,7 @@ from .operations import (
 )
 from .persisted_queries import PersistedQueries
 from .refusals import MethodNotAllowed
-from .streamed_answers import StreamedAnswer
+from .streamed_answers import CutOff, StreamedAnswer
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 
@@ -89,7 +89,7 @@ def graphql_routes(
             )
         except StatsError as error:
             return _refusal(request, error)
-        except ClientGone:
+        except (ClientGone, CutOff):
             return EmptyResponse()
 
     return [Route(path, graphql, methods=METHODS) for path in (GRAPHQL_PATH, f"{GRAPHQL_PATH}/")]

@@ -31,6 +31,7 @@ from .callers import Callers
 from .data_versions import DataVersions
 from .graphiql import GRAPHQL_PATH
 from .operations import Operation, Outcome, Payload, execute, outcome_of, told_refusal
+from .streamed_answers import CutOff
 
 CHECK_EVERY_S = 2.0  # how long a revoked key may go on
 BEAT_EVERY_S = 12.0
@@ -73,7 +74,7 @@ class LiveAnswers:
         self._connections: Counter[str] = Counter()
 
     async def close(self) -> None:
-        """End every subscription, and give each a moment to say so."""
+        """End every subscription, and give each a moment to leave."""
         self.closing.set()
         self.versions.wake()
         with suppress(TimeoutError):
@@ -127,8 +128,8 @@ class LiveAnswers:
     async def answers(self, operation: Operation, present: Present) -> AsyncGenerator[Fresh | None, None]:
         """An answer now and one for each later version; None now and then as a sign of life.  Close it when you leave.
 
-        Ends after an answer without data, and when the server stops.  Raises what ``present`` raises, and
-        ``RateLimitExceeded`` where there is no budget for the first answer; for later ones it waits.
+        Ends after an answer without data.  Raises what ``present`` raises, ``RateLimitExceeded`` where there is no budget
+        for the first answer (for later ones it waits), and ``CutOff`` when the server stops.
         """
         try:
             document = operation.read(self._engine)
@@ -153,6 +154,7 @@ class LiveAnswers:
                         return
                 if await self._silence(accounts, present):
                     yield None
+        raise CutOff
 
     async def _silence(self, known: Mapping[str, Account], present: Present) -> bool:
         """Wait for other accounts than those known; True when a sign of life is due before."""

@@ -33,6 +33,10 @@ def event(payload: Payload) -> bytes:
     return b"event: next\ndata: %s\n\n" % orjson.dumps(payload) if payload else BEAT
 
 
+class CutOff(Exception):
+    """A stream ends before its answers do; its client, who is not told that it is complete, asks again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How a stream is written: its type in full, what stands before and after the payloads, and each of them."""
@@ -64,9 +68,10 @@ class StreamedAnswer(StreamingResponse):
 
     async def _encoded(self, first: Payload, form: Form) -> AsyncGenerator[bytes, None]:
         yield form.before + form.written(first)
-        async for payload in self._others:
-            yield form.written(payload)
-        yield form.after
+        with suppress(CutOff):
+            async for payload in self._others:
+                yield form.written(payload)
+            yield form.after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._others):

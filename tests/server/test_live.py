@@ -22,7 +22,7 @@ from fanin.catalog.limits import MAX_GRAPHQL_BYTES, MAX_LIVE_CONNECTIONS, MAX_SU
 from fanin.server import graphql_socket, live_answers
 from fanin.server.keys import revoke_key
 from fanin.server.settings import ServerSettings
-from fanin.tests.callers import closed, key_for
+from fanin.tests.callers import Clock, closed, key_for
 from fanin.tests.facts import NOW, CountingWarehouse, engine_over, visit, write
 from fanin.tests.served import events_of, payload_of, served
 
@@ -61,16 +61,17 @@ def answer(entrances: int) -> dict[str, Any]:
 Scenario = Callable[[str, CountingWarehouse], Awaitable[None]]
 
 
-def play(path: Path, scenario: Scenario, settings: ServerSettings | None = None) -> None:
+def play(path: Path, scenario: Scenario, settings: ServerSettings | None = None, clock: Clock | None = None) -> None:
     """Run a scenario with a server's address; nothing may be left running behind it."""
 
     async def run() -> None:
         with engine_over(path) as (engine, warehouse):
-            app = create_app(replace(engine, clock=lambda: NOW), settings or ServerSettings(production=True))
+            app = create_app(replace(engine, clock=clock or Clock()), settings or ServerSettings(production=True))
             async with asyncio.timeout(60), served(app) as address:
                 await scenario(address, warehouse)
             assert app.state.live._connections == {}
             assert app.state.live._questions == {}
+            assert app.state.live._callers.limits._running == {}
 
     asyncio.run(run())
 
@@ -171,6 +172,7 @@ def test_a_query_over_a_websocket_is_answered_once(warehouse_file: Path) -> None
         ("subscription {", "bad_request"),
         ('subscription { dashboard(accountId: "acme") { nope } }', "validation_error"),
         ("subscription ($a: ID!) { dashboard(accountId: $a) { os { total } } }", "validation_error"),
+        ('subscription { dashboard(accountId: "acme") { ... @defer { os { total } } } }', "validation_error"),
         ("", "bad_request"),
         ("subscription A { dashboard(accountId: 1) { os { total } } } query B { __typename }", "bad_request"),
     ],
@@ -292,8 +294,10 @@ def test_a_server_that_stops_says_so(warehouse_file: Path) -> None:
                     )
                     chunks = response.aiter_text()
                     first = await anext(chunks)
+                assert [text async for text in client.connection] == []  # not even that it is complete
                 assert await client.end() == (1001, "The server is stopping")
-                assert len(events_of(first + "".join([chunk async for chunk in chunks]))) == 1
+                assert [chunk async for chunk in chunks] == []
+                assert payload_of(first.removesuffix("\n\n"))["data"] == answer(1)["data"]
                 await following.__aexit__(None, None, None)
 
     asyncio.run(run())
@@ -419,6 +423,29 @@ def test_each_operation_is_a_request_and_a_first_answer_without_budget_is_refuse
             assert [error["extensions"]["code"] for error in told["payload"]] == ["rate_limit_exceeded"]
 
     play(warehouse_file, scenario, ServerSettings(open_limit=3))
+
+
+def test_a_fresh_answer_without_budget_comes_when_there_is_room_again(
+    warehouse_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_answers, "BEAT_EVERY_S", 0.05)
+    clock = Clock()
+
+    async def scenario(address: str, warehouse: CountingWarehouse) -> None:
+        async with talking(address) as client:
+            await client.follow()
+            await client.hear()
+            async with httpx.AsyncClient(base_url=f"http://{address}") as http:
+                while (await http.post("/graphql", json={"query": ASKED})).status_code == 200:
+                    pass
+            before = len(warehouse.scans)
+            await asyncio.to_thread(import_more, warehouse_file)
+            await asyncio.sleep(0.7)  # longer than it takes to see the import
+            assert len(warehouse.scans) == before
+            clock.wait(seconds=60)
+            assert (await client.hear())["payload"] == answer(2)
+
+    play(warehouse_file, scenario, ServerSettings(open_limit=9, production=True), clock)
 
 
 # --- as server-sent events ----------------------------------------------------------------------------------------
