@@ -8,6 +8,7 @@ origins that may ask are let in.
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import ExitStack, aclosing, suppress
@@ -23,7 +24,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ..catalog.errors import StatsError
 from ..catalog.identity import Identity
 from ..catalog.limits import MAX_GRAPHQL_BYTES, MAX_SUBSCRIPTIONS
-from ..catalog.request_ids import request_called
+from ..catalog.request_ids import present_request_id, request_called
 from ..schema.engine import Engine
 from .callers import Callers
 from .graphiql import GRAPHQL_PATH
@@ -32,6 +33,8 @@ from .operations import Operation, read_operation, told_refusal
 from .persisted_queries import PersistedQueries
 from .settings import ServerSettings
 from .streamed_answers import CutOff
+
+log = logging.getLogger(__name__)
 
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_WITHIN_S = 10.0
@@ -105,6 +108,10 @@ class Conversation:
                     await self.websocket.close(first.code, first.reason)
             except* WebSocketDisconnect:
                 pass
+            except* Exception as failed:
+                log.error("request %s: a WebSocket failed unexpectedly", present_request_id(), exc_info=failed)
+                with suppress(RuntimeError, WebSocketDisconnect):
+                    await self.websocket.close(1011, "Internal error")
 
     async def _until_the_server_stops(self) -> None:
         await self.live.closing.wait()

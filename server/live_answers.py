@@ -175,7 +175,7 @@ class LiveAnswers:
 
     @contextmanager
     def _asking(self, operation: Operation) -> Iterator[Question]:
-        key = (operation.document, operation.name, orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS))
+        key = _question_of(operation)
         question = self._questions.setdefault(key, Question())
         question.subscribers += 1
         try:
@@ -218,3 +218,12 @@ class LiveAnswers:
                     return Fresh(await execute(operation, context), cost_of(context))
             finally:
                 await self._callers.limits.settle(reader)
+
+
+def _question_of(operation: Operation) -> Hashable:
+    """The same for operations that ask the same."""
+    try:
+        variables = orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # nested deeper than can be written, so it is no one else's
+        return object()
+    return operation.document, operation.name, variables

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.typing import Subprotocol
 
 from fanin.app import create_app
 from fanin.catalog.limits import MAX_GRAPHQL_BYTES, MAX_LIVE_CONNECTIONS, MAX_SUBSCRIPTIONS
@@ -26,7 +27,7 @@ from fanin.tests.callers import Clock, closed, key_for
 from fanin.tests.facts import NOW, CountingWarehouse, engine_over, visit, write
 from fanin.tests.served import events_of, payload_of, served
 
-PROTOCOL = "graphql-transport-ws"
+PROTOCOL = Subprotocol("graphql-transport-ws")
 FOLLOWED = 'subscription { dashboard(accountId: "acme") { channels { total rows { channel entrances } } } }'
 ASKED = '{ stats(accountId: "acme") { channels { total } } }'
 
@@ -252,6 +253,36 @@ def test_a_client_that_says_nothing_is_not_waited_for(warehouse_file: Path, monk
     play(warehouse_file, scenario)
 
 
+def test_a_fault_of_ours_ends_the_connection_without_telling_its_inside(
+    warehouse_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("inside")
+
+    monkeypatch.setattr(graphql_socket, "read_operation", broken)
+
+    async def scenario(address: str, _: CountingWarehouse) -> None:
+        async with talking(address) as client:
+            await client.follow()
+            assert await client.end() == (1011, "Internal error")
+
+    play(warehouse_file, scenario)
+    assert "inside" in caplog.text
+
+
+def test_variables_that_no_one_declared_may_be_anything(warehouse_file: Path) -> None:
+    deep: Any = 1
+    for _ in range(500):
+        deep = [deep]
+
+    async def scenario(address: str, _: CountingWarehouse) -> None:
+        async with talking(address) as client:
+            await client.follow(variables={"unused": deep})
+            assert (await client.hear())["payload"] == answer(1)
+
+    play(warehouse_file, scenario)
+
+
 @pytest.mark.parametrize("protocols", [None, ["graphql-ws"]])
 def test_another_protocol_is_not_acceptable(warehouse_file: Path, protocols: Any) -> None:
     async def scenario(address: str, _: CountingWarehouse) -> None:
@@ -362,7 +393,7 @@ def test_a_revoked_key_ends_what_it_began(warehouse_file: Path, tmp_path: Path) 
                 first = await anext(chunks)
                 revoke_key(tmp_path / "keys.json", key[:11], NOW)
                 assert await client.end() == (4403, "Invalid API key")
-                _, last = events_of(first + "".join([chunk async for chunk in chunks]))
+                *_events, last = events_of(first + "".join([chunk async for chunk in chunks]))
                 assert [error["extensions"]["code"] for error in last["errors"]] == ["unauthorized"]
 
     play(warehouse_file, scenario, closed(tmp_path / "keys.json", production=True))
