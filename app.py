@@ -22,9 +22,11 @@ from .server.api_reference import docs_routes
 from .server.compression import Compression
 from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
+from .server.graphql_socket import socket_routes
 from .server.graphql_view import graphql_routes
 from .server.health import health_routes
 from .server.house import RequestIds, told_http_error, told_internal_error
+from .server.live_answers import LiveAnswers
 from .server.settings import BLOCK_MB, CACHE_MB, CUBE_MB, SEGMENTS, WAREHOUSE, ServerSettings, read_settings, room_bytes
 from .warehouse.addresses import DEFAULT_ADDRESS, open_warehouse
 
@@ -36,17 +38,20 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     """
     settings = settings or ServerSettings()
     engine = replace(engine, documents=Documents(settings.documents))
-    guard, limits = entrance(engine, settings)
+    guard, callers = entrance(engine, settings)
+    live = LiveAnswers(engine, callers)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        await limits.close()
+        await live.close()
+        await callers.limits.close()
         engine.warehouse.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
-            *graphql_routes(engine, settings.persisted_queries, production=settings.production),
+            *graphql_routes(engine, settings.persisted_queries, live, production=settings.production),
+            *socket_routes(engine, settings, callers, live),
             *graphiql_routes(),
             *rest_routes(engine),
             *openapi_routes(),
@@ -57,6 +62,8 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         exception_handlers={HTTPException: told_http_error, Exception: told_internal_error},
         lifespan=lifespan,
     )
+    app.state.live = live
+    return app
 
 
 def create_app_from_environment() -> Starlette:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-import uvicorn
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
@@ -49,6 +48,7 @@ from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
+from .server.serving import Server, leave_before_stopping, server_config
 from .server.settings import (
     HOST,
     INSECURE,
@@ -162,7 +162,7 @@ def _serve_alone(engine: Engine, settings: ServerSettings, listening: socket.soc
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
     app = create_app(engine, settings)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on")).run(sockets=[listening])
+    Server(server_config(app)).run(sockets=[listening])
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -173,16 +173,16 @@ def _leave(_signal: int, _frame: object) -> None:
 def _serve_with_workers(told: dict[str, str], listening: socket.socket, workers: int) -> None:
     """Each process opens the warehouse for itself; all of them accept on one socket."""
     os.environ.update(told)
-    config = uvicorn.Config(
-        "fanin.cli:create_worker_app", factory=True, workers=workers, log_level="warning", lifespan="on"
-    )
+    config = server_config("fanin.cli:create_worker_app", factory=True, workers=workers)
     Multiprocess(config, sockets=[listening]).run()
 
 
 def create_worker_app() -> Starlette:
     """What each of several workers serves."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return create_app_from_environment()
+    app = create_app_from_environment()
+    leave_before_stopping(app)
+    return app
 
 
 def _refuse_open_doors(host: str, credentials: Credentials) -> None:

@@ -13,6 +13,8 @@ MAX_BATCH_QUERIES = 50
 MAX_BODY_BYTES = 1024 * 1024
 MAX_GRAPHQL_BYTES = 100_000
 MAX_GRAPHQL_ARRAY = 10
+MAX_LIVE_CONNECTIONS = 20
+MAX_SUBSCRIPTIONS = 20
 MAX_QUERY_STRING_BYTES = 32_768  # well below what servers and proxies in front read
 
 LIMITS: dict[str, tuple[int, str]] = {
@@ -21,6 +23,8 @@ LIMITS: dict[str, tuple[int, str]] = {
     "max_body_bytes": (MAX_BODY_BYTES, "bytes of a request body"),
     "max_graphql_bytes": (MAX_GRAPHQL_BYTES, "bytes of a GraphQL request, or of an array of them"),
     "max_graphql_array": (MAX_GRAPHQL_ARRAY, "requests in one GraphQL array"),
+    "max_live_connections": (MAX_LIVE_CONNECTIONS, "WebSockets and event streams of one caller that are open at once"),
+    "max_subscriptions": (MAX_SUBSCRIPTIONS, "operations of one WebSocket that run at once"),
     "max_query_string_bytes": (MAX_QUERY_STRING_BYTES, "bytes of a GraphQL query string"),
     "max_search_length": (MAX_SEARCH_LENGTH, "characters of a search"),
     "max_filters": (MAX_FILTERS, "conditions of one question"),
@@ -54,7 +58,3 @@ class DocumentRules:
     enforced: bool = True  # else a document over a limit is logged and executed
     introspection: bool = True
     suggestions: bool = True  # "Did you mean ...?" tells what is there
-
-    def most_rows(self, operations: int) -> int | None:
-        """How many rows so many operations together may be answered with; None where nothing is refused."""
-        return operations * self.limits["max_rows"] if self.enforced else None

@@ -30,6 +30,12 @@ class RequestContext:
     report_ms: dict[str, float] = field(default_factory=dict)  # path in the answer: from asked to answered
     documents: Documents = field(default_factory=Documents)  # those of the process, and the rules they are read under
 
+    def allow_rows(self) -> None:
+        """Hold the request to the rows of one operation more than so far, where the guard enforces its limits."""
+        rules = self.documents.rules
+        if rules.enforced:
+            self.rows_left = (self.rows_left or 0) + rules.limits["max_rows"]
+
     def charge(self, query: StatsQuery) -> None:
         """Take the rows that an answer may hold off those that the request may be answered with.
 

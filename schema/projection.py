@@ -2,8 +2,8 @@
 
 Answers are plain dicts whose fields need no resolver, so what leaves is known from the selection alone.  A projection is
 compiled once per selection, is kept with its document and works on whole columns of rows; whatever is unusual (a null
-where none may be, a value of another type, ``@defer``, a field with a resolver) falls back to the ordinary path, so errors
-keep their meaning.  Equality of both paths is held by a property test (``tests/schema/test_projection.py``).
+where none may be, a value of another type, ``@defer`` inside a report, a field with a resolver) falls back to the ordinary
+path, so errors keep their meaning.  Equality of both paths is held by a property test (``tests/schema/test_projection.py``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from graphql import (
     get_argument_values,
     is_leaf_type,
 )
-from graphql.pyutils import Path
+from graphql.execution.incremental.build_execution_plan import get_filtered_defer_usage_set
+from graphql.pyutils import Path, RefSet
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 # Sets of switches that one document is kept collected for; a client rarely has more than "compared or not".
@@ -63,14 +64,15 @@ class Prepared:
     resolve: Callable[[Any, Any], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Selection:
-    """What is left of an operation once its ``@include`` and ``@skip`` are decided: its fields, and their projections.
+    """What is left of an operation once its switches are decided: its fields, what is deferred, and their projections.
 
-    The executor finds both by the identity of the list of a field's nodes, so those lists are kept here and used again.
+    The executor finds them by the identity of the list of a field's nodes, so those lists are kept here and used again.
     """
 
-    root: dict[str, Any] = field(default_factory=dict)  # response names of the root, and their nodes
+    root: Any = None  # response names of the root, and their nodes
+    deferred: Sequence[Any] = ()  # the root's own ``@defer``, which those nodes refer to
     subfields: dict[Any, Any] = field(default_factory=dict)
     projections: dict[tuple[str, int], tuple[Any, Projection | None]] = field(default_factory=dict)
     prepared: dict[int, tuple[Any, Prepared | None]] = field(default_factory=dict)
@@ -80,7 +82,7 @@ class Selections:
     """The selections of one document, the most recently used ones."""
 
     def __init__(self, switches: Iterable[str] = ()) -> None:
-        """``switches`` are the variables that ``@include`` and ``@skip`` look at."""
+        """``switches`` are the variables that ``@include``, ``@skip`` and ``@defer`` look at."""
         self._switches = tuple(sorted(switches))
         self._kept: OrderedDict[tuple[Any, ...], Selection] = OrderedDict()
 
@@ -90,9 +92,9 @@ class Selections:
     def __iter__(self) -> Iterator[Selection]:
         return iter(self._kept.values())
 
-    def of(self, operation: Any, variables: dict[str, Any]) -> Selection:
+    def of(self, operation: Any, variables: dict[str, Any], in_parts: bool) -> Selection:
         """The selection of an operation of the document; a new and empty one for switches not met before."""
-        key = (id(operation), *(variables.get(switch) for switch in self._switches))
+        key = (id(operation), in_parts, *(variables.get(switch) for switch in self._switches))
         selection = self._kept.pop(key, None) or Selection()
         self._kept[key] = selection
         while len(self._kept) > MAX_SELECTIONS:
@@ -101,12 +103,16 @@ class Selections:
 
 
 class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """The stock executor, with plain dicts projected.  ``selections`` are those of the document it executes."""
+    """The stock executor, with plain dicts projected.  ``selections`` are those of the document it executes.
 
-    def __init__(self, *args: Any, selections: Selections | None = None, **kwargs: Any) -> None:
+    Unless it answers ``in_parts``, ``@defer`` is as if it were not there.
+    """
+
+    def __init__(self, *args: Any, selections: Selections | None = None, in_parts: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         kept = Selections() if selections is None else selections
-        self._selection = kept.of(self.operation, self.variable_values.coerced)
+        self._in_parts = in_parts
+        self._selection = kept.of(self.operation, self.variable_values.coerced, in_parts)
         self._relevant_sub_fields = self._selection.subfields  # the executor's own memo, living longer
 
     def execute_collected_root_fields(
@@ -118,10 +124,29 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         new_defer_usages: Any,
     ) -> Any:
         """With the lists of the first execution, because what is compiled is found by their identity."""
-        for name, nodes in grouped_field_set.items():
-            self._selection.root.setdefault(name, nodes)
-        root = {name: self._selection.root[name] for name in grouped_field_set}
-        return super().execute_collected_root_fields(root_type, root_value, root, serially, new_defer_usages)
+        selection = self._selection
+        if selection.root is None:
+            selection.root, selection.deferred = grouped_field_set, new_defer_usages
+        root, deferred = selection.root, selection.deferred if self._in_parts else ()
+        return super().execute_collected_root_fields(root_type, root_value, root, serially, deferred)
+
+    def execute_collected_subfields(
+        self,
+        parent_type: GraphQLObjectType,
+        source_value: Any,
+        path: Path,
+        grouped_field_set: Any,
+        new_defer_usages: Any,
+        delivery_group_map: Any,
+    ) -> Any:
+        deferred = new_defer_usages if self._in_parts else ()
+        return super().execute_collected_subfields(
+            parent_type, source_value, path, grouped_field_set, deferred, delivery_group_map
+        )
+
+    def prime_soon(self, computation: Any) -> None:
+        """At once: a part begun a tick later would miss the scans that the others share."""
+        self.prime_now(computation)
 
     def execute_field(
         self, parent_type: GraphQLObjectType, source: Any, field_details_list: Any, path: Path, position_context: Any
@@ -192,7 +217,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if return_type.is_type_of:
             raise Unusual
         selected = self.collect_subfields(return_type, field_details_list)
-        if selected.new_defer_usages or not selected.grouped_field_set:
+        if not selected.grouped_field_set or (self._in_parts and selected.new_defer_usages):
             raise Unusual
         return project(
             {name: self._compile_field(return_type, details) for name, details in selected.grouped_field_set.items()}
@@ -200,7 +225,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _compile_field(self, parent_type: GraphQLObjectType, details: Any) -> Field | Constant:
         node = details[0].node
-        if any(item.defer_usage for item in details) or node.arguments:
+        if node.arguments or not self._is_of_this_part(details):
             raise Unusual
         if node.name.value == "__typename":
             return Constant(parent_type.name)
@@ -210,6 +235,10 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             raise Unusual
         complete, nullable = self._completion(definition.type, details)
         return Field(described.python_name, complete, nullable)
+
+    def _is_of_this_part(self, details: Any) -> bool:
+        """Whether a field below one of this part of the answer is in the same part."""
+        return not self._in_parts or get_filtered_defer_usage_set(details) == (self.defer_usage_set or RefSet())
 
     def _completion(self, kind: Any, details: Any) -> tuple[Complete, bool]:
         """How a column of this type is completed, and whether nulls may stand in it."""

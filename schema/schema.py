@@ -10,8 +10,16 @@ from typing import Annotated, Any, cast
 
 import strawberry
 from graphql import ExecutionResult as GraphQLResult
-from graphql import GraphQLError, GraphQLObjectType, GraphQLSchema
-from graphql import execute as execute_graphql
+from graphql import (
+    ExperimentalIncrementalExecutionResults,
+    GraphQLDeferDirective,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLSchema,
+    experimental_execute_incrementally,
+    get_argument_values,
+)
+from graphql.execution.collect_fields import collect_fields
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
@@ -71,36 +79,34 @@ def _told(meaning: str) -> Any:
     return strawberry.argument(description=meaning)
 
 
+def _stats(
+    info: Info,
+    account_id: Annotated[strawberry.ID, _told("The account.")],
+    period: Annotated[str | None, _told("A word such as `30d`, `last_month` or `ytd`; see `settings.periods`.")] = None,
+    start_date: Annotated[date | None, _told("First day, with `endDate` and without `period`.")] = None,
+    end_date: Annotated[date | None, _told("Last day, included.")] = None,
+    compare: Annotated[CompareEnum | None, _told("An earlier window to compare with.")] = None,  # type: ignore[valid-type]
+    segment: Annotated[str | None, _told("A segment's slug or id; see `settings.segments`.")] = None,
+    filters: Annotated[list[FilterInput] | None, _told("Conditions, joined by AND; win over the segment's.")] = None,
+) -> Stats:  # type: ignore[valid-type]
+    scope = info.context.scope(
+        str(account_id),
+        segment=segment,
+        period=period,
+        start_date=start_date,
+        end_date=end_date,
+        compare=compare or Compare.NONE,
+        filters=[make_filter(given.field.value, given.op.value, given.values) for given in filters or ()],
+    )
+    return Stats(scope)
+
+
 @strawberry.type(description="Everything that can be asked.")
 class Query:
-    @strawberry.field(
-        description="All reports of one account. `period` wins over dates; neither is the last 30 days, today included."
+    stats: Stats = strawberry.field(  # type: ignore[valid-type]
+        resolver=_stats,
+        description="All reports of one account. `period` wins over dates; neither is the last 30 days, today included.",
     )
-    def stats(
-        self,
-        info: Info,
-        account_id: Annotated[strawberry.ID, _told("The account.")],
-        period: Annotated[
-            str | None, _told("A word such as `30d`, `last_month` or `ytd`; see `settings.periods`.")
-        ] = None,
-        start_date: Annotated[date | None, _told("First day, with `endDate` and without `period`.")] = None,
-        end_date: Annotated[date | None, _told("Last day, included.")] = None,
-        compare: Annotated[CompareEnum | None, _told("An earlier window to compare with.")] = None,  # type: ignore[valid-type]
-        segment: Annotated[str | None, _told("A segment's slug or id; see `settings.segments`.")] = None,
-        filters: Annotated[
-            list[FilterInput] | None, _told("Conditions, joined by AND; win over the segment's.")
-        ] = None,
-    ) -> Stats:  # type: ignore[valid-type]
-        scope = info.context.scope(
-            str(account_id),
-            segment=segment,
-            period=period,
-            start_date=start_date,
-            end_date=end_date,
-            compare=compare or Compare.NONE,
-            filters=[make_filter(given.field.value, given.op.value, given.values) for given in filters or ()],
-        )
-        return Stats(scope)
 
     @strawberry.field(description="The accounts that may be read.")
     def accounts(self, info: Info) -> list[AccountType]:  # type: ignore[valid-type]
@@ -109,6 +115,16 @@ class Query:
     @strawberry.field(description="Limits, reports, sortable and filterable fields, readable by a program.")
     def settings(self, info: Info) -> Settings:  # type: ignore[valid-type]
         return settings_under(info.context.documents.rules)
+
+
+@strawberry.type(description="Everything that can be followed, over a WebSocket or as server-sent events.")
+class Subscription:
+    """Its field resolves like any other: whoever follows executes the operation anew for each answer (``live.py``)."""
+
+    dashboard: Stats = strawberry.field(  # type: ignore[valid-type]
+        resolver=_stats,
+        description="What `stats` answers: now, and afresh whenever an import has raised the account's data version.",
+    )
 
 
 def _value_of(source: Any, name: str) -> Any:
@@ -141,6 +157,9 @@ class FaninSchema(strawberry.Schema):
     def resolve_reports_directly(self) -> None:
         resolve_directly(cast("GraphQLObjectType", self._schema.type_map["Stats"]))
 
+    def allow_defer(self) -> None:
+        self._schema.directives = (*self._schema.directives, GraphQLDeferDirective)
+
     def own_document(self, text: str) -> Document:
         """A document that we wrote ourselves: not refused for its size.  To be kept by whoever wrote it."""
         return read_document(text, self._schema, OWN_RULES)
@@ -152,24 +171,73 @@ class FaninSchema(strawberry.Schema):
         context: RequestContext | None,
         operation_name: str | None = None,
     ) -> ExecutionResult:
-        """Execute a document that was read."""
+        """Execute a document that was read, into one whole answer: ``@defer`` is as if it were not there."""
+        result = await self._executed(document, variables, context, operation_name)
+        return ExecutionResult(data=result.data, errors=result.errors)
+
+    async def answer_in_parts(
+        self,
+        document: Document,
+        variables: Mapping[str, Any],
+        context: RequestContext,
+        operation_name: str | None = None,
+    ) -> GraphQLResult | ExperimentalIncrementalExecutionResults:
+        """Execute a document that was read; where it defers something, into a first part and those that follow.
+
+        What is deferred is asked at once, with everything else, so that it takes no scan of its own.
+        """
+        return await self._executed(document, variables, context, operation_name, in_parts=True)
+
+    async def _executed(
+        self,
+        document: Document,
+        variables: Mapping[str, Any],
+        context: RequestContext | None,
+        operation_name: str | None,
+        *,
+        in_parts: bool = False,
+    ) -> Any:
         refusals = document.refused(operation_name, variables)
         if refusals or document.node is None:
-            return ExecutionResult(data=None, errors=list(refusals))
-        answered = execute_graphql(
+            return GraphQLResult(data=None, errors=list(refusals))
+        answered = experimental_execute_incrementally(
             self._schema,
             document.node,
             context_value=context,
             variable_values=dict(variables),
             operation_name=operation_name,
+            enable_early_execution=True,
             executor_class=ProjectingExecutor,
             is_awaitable=cast("Any", optimized_is_awaitable),
             hide_suggestions=not document.rules.suggestions,
             selections=document.selections,
+            in_parts=in_parts,
         )
-        result = answered if isinstance(answered, GraphQLResult) else await answered
-        self.process_errors(result.errors or [])
-        return ExecutionResult(data=result.data, errors=result.errors)
+        result = (
+            answered
+            if isinstance(answered, (GraphQLResult, ExperimentalIncrementalExecutionResults))
+            else await answered
+        )
+        first = result if isinstance(result, GraphQLResult) else result.initial_result
+        self.process_errors(first.errors or [])
+        return result
+
+    def followed_account(self, document: Document, variables: Mapping[str, Any], operation_name: str | None) -> str:
+        """The account that a subscription is about.  Raises ``GraphQLError`` for one that cannot be executed."""
+        if refusals := document.refused(operation_name, variables):
+            raise refusals[0]
+        executor = ProjectingExecutor.build(
+            self._schema, cast("Any", document.node), None, None, dict(variables), operation_name
+        )
+        if isinstance(executor, list):
+            raise executor[0]
+        root = cast("GraphQLObjectType", self._schema.subscription_type)
+        selected = collect_fields(
+            self._schema, executor.fragments, executor.variable_values, root, executor.operation
+        ).grouped_field_set
+        ((details,),) = selected.values()  # validation lets a subscription have one field
+        definition = root.fields[details.node.name.value]
+        return get_argument_values(definition, details.node, executor.variable_values)["accountId"]
 
     def argument_types(self, type_name: str, field_name: str) -> dict[str, str]:
         """The arguments of one field and their types, as a document has to declare its variables."""
@@ -195,7 +263,8 @@ def masked(error: GraphQLError) -> GraphQLError:
     return GraphQLError(hidden.message, nodes=error.nodes, path=error.path, original_error=hidden, extensions=told)
 
 
-schema = FaninSchema(Query, config=StrawberryConfig(default_resolver=_value_of))
+schema = FaninSchema(Query, subscription=Subscription, config=StrawberryConfig(default_resolver=_value_of))
 schema.resolve_reports_directly()
+schema.allow_defer()
 
-__all__ = ["FaninSchema", "Query", "RequestContext", "masked", "schema"]
+__all__ = ["FaninSchema", "Query", "RequestContext", "Subscription", "masked", "schema"]

@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..catalog.errors import BadRequest, StatsError, Unauthorized
-from ..catalog.identity import ANYONE, NOBODY, Identity
-from ..catalog.plans import ANONYMOUS, PLANS, Plan
+from ..catalog.identity import ANYONE, NOBODY
+from ..catalog.plans import PLANS, Plan
 from ..rest_compat.responses import error_response
 from ..schema.engine import Engine
 from ..schema.reading import reading_as
+from .callers import Callers
 from .counters import Counters, MemoryCounters
-from .credentials import Credentials, TokenReader, anyone_at, check_scope
+from .credentials import Credentials, TokenReader
 from .graphiql import GRAPHQL_PATH, STATIC_PATH, wants_page
 from .hosts import Hosts
 from .keys import KeyRing
@@ -57,19 +58,14 @@ ACCEPTED_HEADERS = (
 class Entrance:
     """Lets a request through to the doors, or answers in their place.  Every answer behind it tells the rate limits."""
 
-    def __init__(
-        self, app: ASGIApp, credentials: Credentials, limits: RateLimits, engine: Engine, open_limit: int | None
-    ) -> None:
+    def __init__(self, app: ASGIApp, callers: Callers) -> None:
         self._app = app
-        self._credentials = credentials
-        self._limits = limits
-        self._clock = engine.clock
-        self._counts_open = open_limit is not None
-        self._anonymous = ANONYMOUS if open_limit is None else replace(ANONYMOUS, requests=open_limit)
+        self._callers = callers
+        self._limits = callers.limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_public(_path(scope)):
-            with reading_as(ANYONE if self._credentials.is_open else NOBODY):
+        if scope["type"] != "http" or is_public(_path(scope)):  # a WebSocket shows later who it is (graphql_socket.py)
+            with reading_as(ANYONE if self._callers.are_anyone else NOBODY):
                 await self._app(scope, receive, send)
             return
         request = Request(scope)
@@ -80,13 +76,14 @@ class Entrance:
 
     async def _show_page(self, request: Request, receive: Receive, send: Send) -> None:
         """GraphiQL is read without credentials and uncounted; what it asks is not."""
-        standing = await self._limits.count(self._anyone(request), _path(request.scope), requests=0)
+        anyone = self._callers.anyone(request)
+        standing = await self._limits.count(anyone, _path(request.scope), requests=0)
         with reading_as(NOBODY):
             await self._app(request.scope, receive, _telling(request.scope, send, replace(standing, refusal=None)))
 
     async def _ask(self, request: Request, receive: Receive, send: Send) -> None:
-        identity, refusal = self._identify(request)
-        standing = await self._count(identity, refusal, _path(request.scope))
+        identity, refusal = self._callers.identify(request, request.headers)
+        standing = await self._callers.count(identity, refusal, _path(request.scope))
         told = _telling(request.scope, send, standing)
         if refusal := standing.refusal or refusal:
             await error_response(request, refusal, _headers_of(refusal))(request.scope, receive, told)
@@ -98,38 +95,17 @@ class Entrance:
             finally:
                 await self._limits.settle(reader)
 
-    def _identify(self, request: Request) -> tuple[Identity, StatsError | None]:
-        """Who asks, and why they may not.  Whoever cannot be known is counted by address, so that guessing is slow."""
-        try:
-            identity = self._credentials.identity(request.headers, self._clock()) or self._anyone(request)
-        except Unauthorized as error:
-            return self._anyone(request), error
-        try:
-            check_scope(identity)
-        except StatsError as error:
-            return identity, error
-        return identity, None
 
-    async def _count(self, identity: Identity, refusal: StatsError | None, path: str) -> Standing:
-        if refusal is None and not self._counts_open and self._credentials.is_open:
-            return self._limits.uncounted()
-        return await self._limits.count(identity, path)
-
-    def _anyone(self, request: Request) -> Identity:
-        return replace(anyone_at(request.client.host if request.client else None), plan=self._anonymous)
-
-
-def entrance(engine: Engine, settings: ServerSettings) -> tuple[list[Middleware], RateLimits]:
-    """The middleware, outermost first, and the limits, which are closed when the server stops.
+def entrance(engine: Engine, settings: ServerSettings) -> tuple[list[Middleware], Callers]:
+    """The middleware, outermost first, and the callers, whose limits are closed when the server stops.
 
     Raises ``BadRequest`` for settings that cannot be served.
     """
     limits = RateLimits(_counters(settings), lambda: engine.clock().timestamp())
     credentials = open_credentials(settings)
-    options = {"credentials": credentials, "limits": limits, "engine": engine}
+    callers = Callers(credentials, limits, engine.clock, settings.open_limit)
     hosts = Middleware(Hosts, credentials=credentials, settings=settings)
-    guard = Middleware(Entrance, **options, open_limit=settings.open_limit)
-    return [hosts, *_cors(settings), guard], limits
+    return [hosts, *_cors(settings), Middleware(Entrance, callers=callers)], callers
 
 
 def open_credentials(settings: ServerSettings) -> Credentials:

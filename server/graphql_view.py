@@ -1,6 +1,7 @@
 """GraphQL over HTTP: one address, GET and POST, one request or an array of them, answers in the type the client asked for.
 
-Follows the GraphQL-over-HTTP draft as its audits check it: a document that cannot be executed is 400 for clients of
+A client that names a stream gets what is deferred as it comes; to all others, to a GET and to an array, ``@defer`` is as
+if it were not there.  Follows the GraphQL-over-HTTP draft as its audits check it: a document that cannot be executed is 400 for clients of
 ``application/graphql-response+json`` and 200 for those of plain JSON; errors inside fields are 200.  What is refused
 before there is a document has its own status for both.
 """
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import orjson
-from graphql import GraphQLError, GraphQLSyntaxError, OperationType
+from graphql import OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -33,12 +35,23 @@ from ..rest_compat.responses import (
 from ..schema.context import RequestContext
 from ..schema.cost import cost_of
 from ..schema.engine import Engine
-from ..schema.schema import masked, schema
 from .graphiql import GRAPHQL_PATH, graphiql_page, wants_page
-from .graphql_requests import read_entries, read_graphql_request
-from .media_types import JSON_TYPE, RESPONSE_TYPE, negotiated
+from .graphql_requests import read_entries
+from .live_answers import LiveAnswers
+from .media_types import EVENTS_TYPE, JSON_TYPE, RESPONSE_TYPE, accepted_streams, negotiated, negotiated_if_any
+from .operations import (
+    Operation,
+    Outcome,
+    Payload,
+    check_one_answer,
+    execute,
+    execute_in_parts,
+    read_operation,
+    told_refusal,
+)
 from .persisted_queries import PersistedQueries
-from .refusals import MethodNotAllowed, NotAcceptable
+from .refusals import MethodNotAllowed
+from .streamed_answers import CutOff, StreamedAnswer
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 
@@ -48,29 +61,6 @@ NOT_STORED = {"Cache-Control": "no-store"}
 
 COST_HEADER = "X-Fanin-Cost"
 NO_PAGE = "There is no GraphiQL here; ask with POST"
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What is to be run."""
-
-    document: str
-    name: str | None
-    variables: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one operation came to; ``refused`` when nothing of it could be run."""
-
-    data: dict[str, Any] | None = None
-    errors: tuple[Mapping[str, Any], ...] = ()
-    refused: bool = False
-
-    def body(self, extensions: dict[str, Any]) -> dict[str, Any]:
-        """A well-formed response: ``errors`` alone for what was refused, else ``data`` and what it came to."""
-        errors = {"errors": self.errors} if self.errors else {}
-        return errors if self.refused else errors | {"data": self.data} | extensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +81,9 @@ class Run:
         return {"extensions": {"fanin": self.cost}} if tells_cost else {}
 
 
-def graphql_routes(engine: Engine, persisted: PersistedQueries, *, production: bool = False) -> list[Route]:
+def graphql_routes(
+    engine: Engine, persisted: PersistedQueries, live: LiveAnswers, *, production: bool = False
+) -> list[Route]:
     """In production there is no GraphiQL, and what an answer cost is told only to those who ask for it."""
 
     async def graphql(request: Request) -> Response:
@@ -102,11 +94,11 @@ def graphql_routes(engine: Engine, persisted: PersistedQueries, *, production: b
             return error_response(request, NotFound(NO_PAGE)) if production else graphiql_page(request)
         try:
             return await _answer(
-                request, engine, persisted, tells_cost=_tells_cost(request, unless_said=not production)
+                request, engine, persisted, live, tells_cost=_tells_cost(request, unless_said=not production)
             )
         except StatsError as error:
             return _refusal(request, error)
-        except ClientGone:
+        except (ClientGone, CutOff):
             return EmptyResponse()
 
     return [Route(path, graphql, methods=METHODS) for path in (GRAPHQL_PATH, f"{GRAPHQL_PATH}/")]
@@ -117,16 +109,27 @@ def _tells_cost(request: Request, *, unless_said: bool) -> bool:
     return said in {"1", "true"} if said else unless_said
 
 
-async def _answer(request: Request, engine: Engine, persisted: PersistedQueries, *, tells_cost: bool) -> Response:
-    media_type = negotiated(request.headers)
+async def _answer(
+    request: Request, engine: Engine, persisted: PersistedQueries, live: LiveAnswers, *, tells_cost: bool
+) -> Response:
+    streams = accepted_streams(request.headers)
+    media_type = None if streams else negotiated(request.headers)
     sent = await read_entries(request)
+    if media_type is None and not isinstance(sent, list) and request.method == "POST":
+        operation = read_operation(sent, persisted)
+        if OperationType.SUBSCRIPTION in operation.kinds(engine) and EVENTS_TYPE in streams:
+            return await _followed(request, live, operation, tells_cost=tells_cost)
+        check_one_answer(operation, engine)
+        return await _streamed(request, engine, operation, streams, tells_cost=tells_cost)
+    media_type = media_type or negotiated(request.headers)
     if isinstance(sent, list):
         run = await _run(request, engine, [_operation_or_error(entry, persisted) for entry in sent])
         extensions = run.extensions(tells_cost=tells_cost)
         return _response([outcome.body(extensions) for outcome in run.outcomes], media_type, 200, run.headers)
-    operation = _operation(sent, persisted)
+    operation = read_operation(sent, persisted)
     if request.method != "POST":
         _check_read_only(operation, engine)
+    check_one_answer(operation, engine)
     run = await _run(request, engine, [operation])
     (outcome,) = run.outcomes
     if request.method != "POST":
@@ -135,29 +138,43 @@ async def _answer(request: Request, engine: Engine, persisted: PersistedQueries,
     return _response(body, media_type, _status(outcome, media_type), run.headers)
 
 
+async def _streamed(
+    request: Request, engine: Engine, operation: Operation, streams: Sequence[str], *, tells_cost: bool
+) -> Response:
+    """A stream where something is deferred, or where the client takes nothing else; else one answer in JSON."""
+    parts = _parts(engine, operation, tells_cost=tells_cost)
+    first = await unless_client_leaves(request, anext(parts))
+    if isinstance(first, Run):
+        await parts.aclose()
+        (outcome,) = first.outcomes
+        body = outcome.body(first.extensions(tells_cost=tells_cost))
+        if media_type := negotiated_if_any(request.headers):
+            return _response(body, media_type, _status(outcome, media_type), first.headers)
+        first = body
+    return StreamedAnswer(first, cast("AsyncGenerator[Payload, None]", parts), streams[0], VARY)
+
+
+async def _followed(request: Request, live: LiveAnswers, operation: Operation, *, tells_cost: bool) -> Response:
+    """A subscription as server-sent events, for as long as the client stays and may read."""
+    payloads = live.payloads(request, operation, tells_cost=tells_cost)
+    first = await unless_client_leaves(request, anext(payloads))
+    return StreamedAnswer(first, payloads, EVENTS_TYPE, VARY)
+
+
 # --- before anything runs -----------------------------------------------------------------------------------------
-
-
-def _operation(entry: Any, persisted: PersistedQueries) -> Operation:
-    """Raises a ``StatsError`` for what is no request, and for a document that is not there."""
-    asked = read_graphql_request(entry)
-    document = persisted.document(asked.query, asked.document_id)
-    return Operation(document, asked.operation_name, asked.variables)
 
 
 def _operation_or_error(entry: Any, persisted: PersistedQueries) -> Operation | StatsError:
     try:
-        return _operation(entry, persisted)
+        return read_operation(entry, persisted)
     except StatsError as error:
         return error
 
 
 def _check_read_only(operation: Operation, engine: Engine) -> None:
     """A GET asks and nothing else, so that a link or an image of another site can do no more.  Raises ``MethodNotAllowed``."""
-    document = engine.documents.read(operation.document, schema.graphql_schema)
-    for meant in document.named(operation.name):
-        if meant.kind is not OperationType.QUERY:
-            raise MethodNotAllowed(f"A GET is for queries; send a {meant.kind.value} by POST")
+    for kind in operation.kinds(engine) - {OperationType.QUERY}:
+        raise MethodNotAllowed(f"A GET is for queries; send a {kind.value} by POST")
 
 
 # --- running ------------------------------------------------------------------------------------------------------
@@ -167,48 +184,33 @@ async def _run(request: Request, engine: Engine, operations: Sequence[Operation 
     """All operations from one context, so that what they have in common is scanned once."""
     started = time.perf_counter()
     async with engine.request() as context:
-        context.rows_left = engine.documents.rules.most_rows(len(operations))
-        running = asyncio.gather(*(_outcome(operation, context) for operation in operations))
+        running = asyncio.gather(*(_outcome(operation, engine, context) for operation in operations))
         outcomes = await unless_client_leaves(request, running)
     wall_ms = 1000 * (time.perf_counter() - started)
     return Run(outcomes, context.loader.sharing, cost_of(context), wall_ms)
 
 
-async def _outcome(operation: Operation | StatsError, context: RequestContext) -> Outcome:
+async def _outcome(operation: Operation | StatsError, engine: Engine, context: RequestContext) -> Outcome:
     """What is wrong with one entry of an array stays its own."""
-    if isinstance(operation, StatsError):
-        return Outcome(errors=(_told_refusal(operation),), refused=True)
-    return await _execute(operation, context)
+    try:
+        if isinstance(operation, StatsError):
+            raise operation
+        check_one_answer(operation, engine)
+    except StatsError as error:
+        return Outcome(errors=(told_refusal(error),), refused=True)
+    return await execute(operation, context)
 
 
-async def _execute(operation: Operation, context: RequestContext) -> Outcome:
-    """The one place where documents from outside meet the schema."""
-    result = await schema.execute(
-        operation.document,
-        variable_values=operation.variables,
-        operation_name=operation.name,
-        context_value=context,
-    )
-    errors = result.errors or []
-    if errors and result.data is None and all(error.path is None for error in errors):
-        return _refused(*errors)
-    return Outcome(result.data, tuple(map(_told, errors)))
-
-
-def _refused(*errors: GraphQLError) -> Outcome:
-    return Outcome(errors=tuple(map(_told, errors)), refused=True)
-
-
-def _told(error: GraphQLError) -> Mapping[str, Any]:
-    """The error as a caller may see it, always with a code of the vocabulary."""
-    told = masked(error).formatted
-    unreadable = isinstance(error, GraphQLSyntaxError) or error.nodes is None
-    code = "bad_request" if unreadable else "validation_error"
-    return {**told, "extensions": {"code": code} | told.get("extensions", {})}
-
-
-def _told_refusal(error: StatsError) -> Mapping[str, Any]:
-    return {"message": error.message, "extensions": error.extensions}
+async def _parts(engine: Engine, operation: Operation, *, tells_cost: bool) -> AsyncGenerator[Run | Payload, None]:
+    """The run of an operation that defers nothing; else the payloads, of which the last tells the cost."""
+    started = time.perf_counter()
+    async with engine.request() as context, aclosing(execute_in_parts(operation, context)) as parts:
+        async for part in parts:
+            run = Run([], context.loader.sharing, cost_of(context), 1000 * (time.perf_counter() - started))
+            if isinstance(part, Outcome):
+                yield replace(run, outcomes=[part])
+            else:
+                yield part if part["hasNext"] else part | run.extensions(tells_cost=tells_cost)
 
 
 # --- answering ----------------------------------------------------------------------------------------------------
@@ -233,13 +235,10 @@ def _status(outcome: Outcome, media_type: str) -> int:
 
 def _refusal(request: Request, error: StatsError) -> Response:
     """What is refused before there is a document, as a response of errors alone."""
-    try:
-        media_type = negotiated(request.headers)
-    except NotAcceptable:
-        media_type = JSON_TYPE
+    media_type = negotiated_if_any(request.headers) or JSON_TYPE
     allowed = {"Allow": "POST"} if isinstance(error, MethodNotAllowed) else {}
     headers = {**NOT_STORED, **retry_after(error), **allowed}
-    return _response({"errors": [_told_refusal(error)]}, media_type, error.http_status, headers)
+    return _response({"errors": [told_refusal(error)]}, media_type, error.http_status, headers)
 
 
 def _response(body: Any, media_type: str, status: int, headers: Mapping[str, str]) -> Response:

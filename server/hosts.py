@@ -34,10 +34,10 @@ class Hosts:
         self._on_loopback = settings.on_loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in PROBES and self._checks:
+        if scope["type"] in ("http", "websocket") and scope["path"] not in PROBES and self._checks:
             hosts = Headers(scope=scope).getlist("host") or [""]
             if others := [host for host in hosts if not answers_to(host, self._names)]:
-                await error_response(Request(scope), _refusal(others[0]))(scope, receive, send)
+                await _refuse(scope, receive, send, _refusal(others[0]))
                 return
         await self._app(scope, receive, send)
 
@@ -57,6 +57,13 @@ def answers_to(host: str, names: Iterable[str]) -> bool:
     return any(
         name == known or known == "*" or (known.startswith("*.") and name.endswith(known[1:])) for known in names
     ) or (is_loopback(name) or name.endswith(".localhost"))
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: MisdirectedRequest) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close"})  # before it was accepted: 403
+    else:
+        await error_response(Request(scope), refusal)(scope, receive, send)
 
 
 def _refusal(host: str) -> MisdirectedRequest:

@@ -85,12 +85,16 @@ class RateLimits:
         """From now on what this reader costs counts, as it grows."""
         self._running[reader.identity.name].append(reader)
 
-    async def settle(self, reader: Reader) -> None:
-        """Charge what a request has cost, however it ended."""
+    def stop(self, reader: Reader) -> None:
+        """From now on it counts no longer."""
         name = reader.identity.name
         self._running[name] = [other for other in self._running[name] if other is not reader]
         if not self._running[name]:
             del self._running[name]
+
+    async def settle(self, reader: Reader) -> None:
+        """Charge what a request has cost, however it ended."""
+        self.stop(reader)
         if reader.scans:
             costs = (reader.scans, reader.rows)
             await self._counters.add(self._window(), dict(zip(_cost_names(reader.identity), costs, strict=True)))

@@ -13,11 +13,12 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from graphql import (
+    ExecutionResult,
     GraphQLList,
     GraphQLResolveInfo,
     build_schema,
+    experimental_execute_incrementally,
     get_nullable_type,
-    graphql_sync,
     is_leaf_type,
     parse,
     validate,
@@ -33,7 +34,7 @@ from fanin.schema.engine import Engine
 from fanin.schema.schema import schema
 from fanin.server.graphiql import EXAMPLES, graphiql_page, graphiql_routes, static_files, wants_page
 from fanin.tests.browser import Browser, chromium, serving
-from fanin.tests.facts import NOW
+from fanin.tests.facts import NOW, visit, write
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 
 FOLDER = Path(fanin.server.__path__[0]) / "static" / "graphiql"
@@ -56,7 +57,10 @@ async def stub_graphql(request: Request) -> Response:
         return graphiql_page(request)
     asked = await request.json()
     request.app.state.asked.append((request.headers, asked))
-    result = graphql_sync(STUB, asked["query"], variable_values=asked.get("variables"), field_resolver=invent)
+    result = experimental_execute_incrementally(
+        STUB, parse(asked["query"]), variable_values=asked.get("variables"), field_resolver=invent
+    )
+    assert isinstance(result, ExecutionResult)
     return JSONResponse(result.formatted, media_type="application/graphql-response+json")
 
 
@@ -290,9 +294,34 @@ def test_the_example_is_asked_with_its_variables_in_the_type_we_prefer(browser: 
         run_example(browser, base_url)
 
     headers, asked = app.state.asked[-1]
-    assert headers["accept"] == "application/graphql-response+json, application/json"
+    assert headers["accept"] == (
+        "multipart/mixed;incrementalSpec=v0.2, application/graphql-response+json, application/json;q=0.9"
+    )
     assert asked["variables"] == {"account": "my-site", "period": "30d"}
     assert asked["operationName"] == "Dashboard"
+
+
+@pytest.mark.slow
+def test_a_subscription_is_followed_over_a_websocket_and_what_is_deferred_is_merged(
+    browser: Browser, tmp_path: Path
+) -> None:
+    write(tmp_path / "w.duckdb", "acme", [visit("2026-03-17T10:00")])
+    followed = 'subscription { dashboard(accountId: "acme") { overview { traffic { entrances } } } }'
+    deferred = '{ stats(accountId: "acme") { os { total } ... @defer { pages { total } } } }'
+    shown = "text => document.querySelector('.graphiql-response .CodeMirror').CodeMirror.getValue().includes(text)"
+
+    with serving(create_app(Engine(DuckDBWarehouse(tmp_path / "w.duckdb"), clock=lambda: NOW))) as base_url:
+        open_graphiql(browser, f"{base_url}/graphql?{urlencode({'query': followed})}")
+        browser.page.click(".graphiql-execute-button")
+        browser.page.wait_for_function(shown, arg='"entrances": 1')
+        write(tmp_path / "w.duckdb", "acme", [visit("2026-03-17T11:00")])
+        browser.page.wait_for_function(shown, arg='"entrances": 2')
+        browser.page.click(".graphiql-execute-button")  # which stops it
+        open_graphiql(browser, f"{base_url}/graphql?{urlencode({'query': deferred})}")
+        browser.page.click(".graphiql-execute-button")
+        browser.page.wait_for_function(shown, arg='"pages": {')
+
+    browser.assert_clean()
 
 
 @pytest.mark.slow

@@ -395,8 +395,8 @@ def test_a_request_that_fails_is_charged_and_no_longer_under_way(
 
     assert statuses(warehouse_file, *asks, settings=ServerSettings(open_limit=60)) == [500] * 3
     with engine_over(warehouse_file) as (engine, _):
-        _, limits_ = entrance(engine, ServerSettings())
-    assert limits_._running == {}
+        _, callers = entrance(engine, ServerSettings())
+    assert callers.limits._running == {}
 
 
 # --- counters -----------------------------------------------------------------------------------------------------

@@ -7,8 +7,11 @@
 
   const fetcher = GraphiQL.createFetcher({
     url: place.dataset.endpoint,
-    enableIncrementalDelivery: false,
-    headers: { accept: "application/graphql-response+json, application/json", "x-fanin-cost": "1" },
+    subscriptionUrl: new URL(place.dataset.endpoint, location.href).href.replace(/^http/, "ws"),
+    headers: {
+      accept: "multipart/mixed;incrementalSpec=v0.2, application/graphql-response+json, application/json;q=0.9",
+      "x-fanin-cost": "1",
+    },
   });
 
   // GraphiQL's history would keep the headers of every request, credentials among them, although
