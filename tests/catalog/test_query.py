@@ -474,6 +474,8 @@ def test_the_limits_are_told_by_name_with_what_they_count():
         "max_body_bytes": 1_048_576,
         "max_graphql_bytes": 100_000,
         "max_graphql_array": 10,
+        "max_live_connections": 20,
+        "max_subscriptions": 20,
         "max_query_string_bytes": 32_768,
         "max_search_length": 200,
         "max_filters": 100,
