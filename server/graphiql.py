@@ -22,7 +22,7 @@ SCRIPTS = ("react.production.min.js", "react-dom.production.min.js", "graphiql.m
 ICON = "icon.svg"
 
 # One tab each; the first is open.
-EXAMPLES = ("dashboard", "comparison")
+EXAMPLES = ("dashboard", "comparison", "drill_down", "time_series", "funnel", "live")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

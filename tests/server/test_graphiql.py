@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -35,9 +36,11 @@ from fanin.schema.schema import schema
 from fanin.server.graphiql import EXAMPLES, graphiql_page, graphiql_routes, static_files, wants_page
 from fanin.tests.browser import Browser, chromium, serving
 from fanin.tests.facts import NOW, visit, write
+from fanin.tests.served import payload_of
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 
 FOLDER = Path(fanin.server.__path__[0]) / "static" / "graphiql"
+TABS = ["Dashboard", "Comparison", "DrillDown", "TimeSeries", "Funnel", "Live"]
 BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 STUB = build_schema(schema.as_str())  # the real schema, answering without a warehouse
@@ -106,13 +109,50 @@ def test_vendored_files_name_no_address_to_load_from() -> None:
     assert re.findall(r"https?://[^\"'` ]*(?:unpkg|jsdelivr|esm\.sh|cdnjs|googleapis|gstatic)[^\"'` ]*", scripts) == []
 
 
+def example(name: str) -> dict[str, Any]:
+    """An example as a request asks it."""
+    document = (FOLDER / "examples" / f"{name}.graphql").read_text()
+    variables = json.loads((FOLDER / "examples" / f"{name}.variables.json").read_text())
+    return {"query": document, "variables": variables}
+
+
+def test_there_is_one_tab_for_each_example_called_as_its_operation() -> None:
+    definitions = [parse(example(name)["query"]).definitions for name in EXAMPLES]
+
+    assert [operation.name.value for (operation,) in definitions] == TABS  # type: ignore[attr-defined]
+    assert {path.name for path in (FOLDER / "examples").iterdir()} == {
+        f"{name}.{kind}" for name in EXAMPLES for kind in ("graphql", "variables.json")
+    }
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_are_valid_questions(name: str) -> None:
-    document = parse((FOLDER / "examples" / f"{name}.graphql").read_text())
-    variables = json.loads((FOLDER / "examples" / f"{name}.variables.json").read_text())
+    asked = example(name)
 
-    assert validate(STUB, document) == []
-    assert variables == {"account": "my-site", "period": "30d"}
+    assert validate(STUB, parse(asked["query"])) == []
+    assert asked["variables"] == {"account": "my-site", "period": "today" if name == "live" else "30d"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "scans"), list(zip(EXAMPLES, (3, 1, 3, 1, 4, 2), strict=True)))
+def test_examples_are_answered_with_numbers_from_the_samples(sample_warehouse: Path, name: str, scans: int) -> None:
+    app = create_app(Engine(DuckDBWarehouse(sample_warehouse), clock=lambda: NOW))
+    headers = {"accept": "text/event-stream", "x-fanin-cost": "1"}  # so that a subscription is answered too
+    with (
+        serving(app) as base_url,
+        httpx.stream("POST", f"{base_url}/graphql", json=example(name), headers=headers) as response,
+    ):
+        answer = payload_of(first_event(response))
+
+    (stats,) = answer["data"].values()
+    assert "errors" not in answer
+    assert [field for field, report in stats.items() if not numbers_in(report)] == []
+    assert answer["extensions"]["fanin"]["scans"] == scans
+
+
+def first_event(response: httpx.Response) -> str:
+    """The lines before the first empty one."""
+    return "\n".join(takewhile(bool, response.iter_lines()))
 
 
 # Over HTTP
@@ -336,7 +376,7 @@ def test_a_link_fills_the_editor_and_runs_nothing(browser: Browser) -> None:
             open_graphiql(browser, f"{base_url}/graphql?{urlencode(shared)}")
             assert editor_text(browser, "Query Editor") == shared["query"]
             assert editor_text(browser, "Variables") == shared["variables"]
-            assert browser.page.locator(".graphiql-tab").all_inner_texts() == ["Shared", "Dashboard", "Comparison"]
+            assert browser.page.locator(".graphiql-tab").all_inner_texts() == ["Shared", *TABS]
             browser.page.wait_for_timeout(700)
 
     assert {asked["operationName"] for _, asked in app.state.asked} == {"IntrospectionQuery"}
