@@ -3,13 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 WAREHOUSE ?= var/fanin.duckdb
 
-.PHONY: run test setup check audits fix golden bench clean
+NODE_FOLDERS := tests/audits tests/clients
+
+.PHONY: run test setup check node fix golden bench clean
 
 run: .venv/.installed
 	@$(BIN)/python samples/load.py $(WAREHOUSE)
 	@$(BIN)/fanin serve --warehouse duckdb:///$(WAREHOUSE)
 
-test: check audits
+test: check node
 	$(BIN)/pytest
 
 setup: .venv/.ready
@@ -27,17 +29,18 @@ fix: setup
 golden: setup
 	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py
 
-# For tests/server/test_audits.py.
-audits:
-	@[ -d tests/audits/node_modules/graphql-http ] \
-	  || { command -v npm >/dev/null && npm install --silent --no-package-lock --no-fund --no-audit --prefix tests/audits; } \
-	  || echo "No npm here, or no registry: the audits of graphql-http are skipped."
+# For tests/server/test_audits.py and test_clients.py.
+node: $(NODE_FOLDERS:%=%/node_modules/.installed)
+
+%/node_modules/.installed: %/package.json
+	@{ command -v npm >/dev/null && npm install --silent --no-package-lock --no-fund --no-audit --prefix $* && touch $@; } \
+	  || echo "No npm here, or no registry: what runs in $* is skipped."
 
 bench: setup
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .typing build dist *.egg-info tests/audits/node_modules
+	rm -rf .venv .typing build dist *.egg-info $(NODE_FOLDERS:%=%/node_modules)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
