@@ -32,7 +32,7 @@ const drawCourse = (() => {
       cursor: { drag: { x: false, y: false }, y: false },
       scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
       axes: [
-        { ...axis, grid: { show: false } },
+        { ...axis, size: 40, grid: { show: false } },
         { ...axis, size: 70, values: (_plot, marks) => marks.map((mark) => print(mark)) },
       ],
       series: [

@@ -128,7 +128,7 @@
   async function ask(query, variables) {
     asking.abort();
     asking = new AbortController();
-    const response = await fetch(endpoint, {
+    const response = await reach({
       method: "POST",
       headers: {
         "content-type": "application/json",
@@ -139,10 +139,23 @@
       body: JSON.stringify({ query, variables }),
       signal: asking.signal,
     });
-    if (response.status === 401) part("credentials").hidden = false;
+    if (response.status === 401) askForKey();
     const answer = await response.json();
     if (answer.error) throw new Error(answer.error.message);
-    return answer;
+    return { ...answer, wallMs: Number(/\bwall;dur=([\d.]+)/.exec(response.headers.get("server-timing"))?.[1]) };
+  }
+
+  async function reach(request) {
+    try {
+      return await fetch(endpoint, request);
+    } catch {
+      throw new Error("The server cannot be reached.");
+    }
+  }
+
+  function askForKey() {
+    part("credentials").hidden = false;
+    part("key").focus();
   }
 
   // --- numbers
@@ -171,6 +184,7 @@
     const printers = {
       number: () => format({ maximumFractionDigits: 0 }),
       ratio: () => format({ maximumFractionDigits: 2 }),
+      share: () => format({ maximumFractionDigits: 1 }),
       percent: () => format({ style: "unit", unit: "percent", maximumFractionDigits: 1 }),
       money: () => format(currency ? { style: "currency", currency } : { minimumFractionDigits: 2 }),
     };
@@ -203,13 +217,14 @@
     return element("span", { class: "unseen" }, text);
   }
 
-  // An arrow and a percentage for the eye, a sentence for the ear; null where there is nothing to compare with.
+  // An arrow and a percentage for the eye, a sentence for the ear; null without a number to compare with.
   function change(now, before, print, lessIsBetter = false) {
     if (now === null || before === null) return null;
-    if (now === before) return element("span", { class: "change" }, seen("= "), "0%", unseen(" unchanged"));
+    if (now === before) return element("span", { class: "change" }, "unchanged");
     const up = now > before;
+    if (before === 0) return element("span", { class: "change" }, "new", unseen(": none before"));
     const mood = up === lessIsBetter ? "worse" : "better";
-    const size = before === 0 ? "new" : printer("percent")(Math.abs((100 * (now - before)) / before));
+    const size = printer("percent")(Math.abs((100 * (now - before)) / before));
     const heard = unseen(` ${up ? "up" : "down"} from ${print(before)} before, ${mood}`);
     return element("span", { class: `change ${mood}` }, seen(up ? "▲ " : "▼ "), size, heard);
   }
@@ -255,7 +270,8 @@
 
   function tile(metric, traffic, before, view) {
     const print = printer(metric.unit);
-    const [now, then] = [traffic, before].map((sums) => number(sums?.[metric.name]));
+    const now = number(traffic?.[metric.name]);
+    const then = before?.entrances ? number(before[metric.name]) : null; // nobody's rates are nothing to compare with
     const button = element(
       "button",
       { type: "button", class: "tile", "data-key": metric.name, "aria-pressed": metric === view.metric },
@@ -330,11 +346,12 @@
   function listPanel(list, stats, view) {
     const rows = list.rows(stats);
     const most = Math.max(1, ...(rows ?? []).map((row) => row[list.counts]));
-    const items = rows?.map((row) => element("li", {}, rowButton(list, row, most, view)));
+    const compared = rows?.some((row) => row[`${list.counts}Prev`] !== null);
+    const items = rows?.map((row) => element("li", {}, rowButton(list, row, most, compared, view)));
     return panel(list.title, COUNT_LABELS[list.counts], items, "This report could not be read.");
   }
 
-  function rowButton(list, row, most, view) {
+  function rowButton(list, row, most, compared, view) {
     const [value, count] = [row[list.value], row[list.counts]];
     const print = printer("number");
     const text = row[list.label ?? list.value] || "(empty)";
@@ -350,7 +367,7 @@
       bar(count / most),
       element("span", { class: "name" }, text),
       element("b", {}, print(count), unseen(` ${COUNT_LABELS[list.counts]}`)),
-      change(count, number(row[`${list.counts}Prev`]), print) ?? element("span", { class: "change" }),
+      change(count, number(row[`${list.counts}Prev`]), print) ?? (compared ? element("span", { class: "change" }) : null),
     );
     button.addEventListener("click", () => toggleFilter(list.field, value));
     return button;
@@ -372,10 +389,10 @@
         bar(count / most),
         element("span", { class: "name", title: name }, name),
         element("b", {}, printer("number")(count)),
-        element("span", { class: "change" }, printer("percent")(100 * ratio(count, steps[0][1])), unseen(" of visits")),
+        element("span", { class: "change" }, printer("share")(100 * ratio(count, steps[0][1])), unseen(" per 100 visits")),
       ),
     );
-    return panel("Funnel", "and share of visits", items, "This report could not be read.");
+    return panel("Funnel", "and per 100 visits", items, "This report could not be read.");
   }
 
   // Visits, those that stayed, then the goals: the small ones first, each from many to few.
@@ -390,11 +407,11 @@
     ];
   }
 
-  function showCost({ scans, scanMs, cacheHits } = {}, variables) {
+  function showCost({ scans, cacheHits } = {}, wallMs, variables) {
     const print = printer("number");
     const kept = cacheHits ? `, ${print(cacheHits)} answers kept from before` : "";
     part("cost").textContent =
-      scans === undefined ? "" : `One request: ${print(scans)} ${scans === 1 ? "scan" : "scans"}, ${print(scanMs)} ms${kept}`;
+      scans === undefined ? "" : `One request: ${print(scans)} ${scans === 1 ? "scan" : "scans"}, ${print(wallMs)} ms${kept}`;
     if (!graphiql) return;
     const query = new URLSearchParams({ query: DOCUMENTS.dashboard, variables: JSON.stringify(variables, null, 2) });
     part("graphiql").href = `${graphiql}?${query}`;
@@ -445,18 +462,18 @@
       showChips(view);
       const answering = ask(DOCUMENTS.dashboard, variables);
       asked = asking;
-      const { data, errors = [], extensions } = await answering;
+      const { data, errors = [], extensions, wallMs } = await answering;
       accounts = data?.accounts ?? accounts;
       shown = data?.stats ?? null;
       showPickers(view);
       showStats(view);
-      showCost(extensions?.fanin, variables);
+      showCost(extensions?.fanin, wallMs, variables);
       showTrouble(errors.map(({ message }) => message));
     } catch (error) {
       if (asked?.signal.aborted) return; // a later view has taken its place
       shown = null;
       showStats(readView());
-      showTrouble([error instanceof TypeError ? "The server cannot be reached." : error.message]);
+      showTrouble([error.message]);
     }
     main.setAttribute("aria-busy", "false");
   }
