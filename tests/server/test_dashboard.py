@@ -27,14 +27,15 @@ from fanin.tests.facts import NOW, bought, engine_over, reached, visit, write
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 
 FOLDER = Path(fanin.server.__path__[0]) / "static" / "dashboard"
-HOSTILE = "/<img src=x onerror=alert(1)>"
+HOSTILE = "<img src=x onerror=alert(1)>"
+HOSTILE_PATH = "/<script>alert(1)</script>"
 ACME = "#account=acme&period=7d"
 
 # Seven days to 18 March 2026 and the seven before them.
 VISITS = (
     visit("2026-03-17T10:00", "/", "/shoes", utm_source="google", country="ES", goals=[reached("add_to_cart")]),
     visit("2026-03-17T11:00", "/shoes", utm_source="google", country="ES"),
-    visit("2026-03-18T09:00", "/", "/shoes", HOSTILE, utm_source="news", country="PT", goals=[bought(4990)]),
+    visit("2026-03-18T09:00", "/", "/shoes", HOSTILE_PATH, utm_source=HOSTILE, country="PT", goals=[bought(4990)]),
     visit("2026-03-10T10:00", "/", utm_source="google", country="ES"),
     visit("2026-03-10T12:00", "/", "/shoes", utm_source="google", country="ES"),
 )
@@ -217,8 +218,8 @@ def test_it_shows_the_numbers_of_the_warehouse_by_one_request(base_url: str) -> 
         assert tiles(browser) == ALL
         assert page.text_content(".tile[data-key=entrances] .change") == "▲ 50% up from 2 before, better"
         assert page.text_content(".tile[data-key=bounceRate] .change") == "▼ 33.3% down from 50% before, better"
-        assert rows(browser, "sources") == [("google", "2"), ("news", "1")]
-        assert rows(browser, "pages") == [("/shoes", "3"), ("/", "2"), (HOSTILE, "1")]
+        assert rows(browser, "sources") == [("google", "2"), (HOSTILE, "1")]
+        assert rows(browser, "pages") == [("/shoes", "3"), ("/", "2"), (HOSTILE_PATH, "1")]
         assert rows(browser, "countries") == [("Spain", "2"), ("Portugal", "1")]
         assert rows(browser, "funnel") == [
             ("Visits", "3"),
@@ -233,7 +234,7 @@ def test_it_shows_the_numbers_of_the_warehouse_by_one_request(base_url: str) -> 
             ["Mar 18, 2026", "1", "0"],
         ]
         assert page.locator("#chart canvas").count() == 1
-        assert page.locator("img").count() == 1  # the name's; the hostile path made none
+        assert page.locator("img").count() == 1  # the name's; the hostile source made none
         assert re.fullmatch(r"One request: 3 scans, \d+ ms", page.inner_text("#cost"))
         assert asked(browser) == 1
         browser.assert_clean()
