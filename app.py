@@ -20,6 +20,7 @@ from .schema.documents import Documents
 from .schema.engine import Engine
 from .server.api_reference import docs_routes
 from .server.compression import Compression
+from .server.dashboard import dashboard_routes
 from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
 from .server.graphql_socket import socket_routes
@@ -50,6 +51,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
 
     app = Starlette(
         routes=[
+            *dashboard_routes(production=settings.production),
             *graphql_routes(engine, settings.persisted_queries, live, production=settings.production),
             *socket_routes(engine, settings, callers, live),
             *graphiql_routes(),

@@ -31,8 +31,8 @@ from .rate_limits import RateLimits, Standing
 from .settings import ServerSettings
 
 # What can be read without credentials, and as often as one likes: probes, and pages that hold no numbers.
-PUBLIC = frozenset({"/health", "/livez", "/readyz", "/docs", "/openapi.json"})
-PUBLIC_FOLDERS = (f"{STATIC_PATH}/", "/docs/")
+PUBLIC = frozenset({"/", "/health", "/livez", "/readyz", "/docs", "/openapi.json"})
+PUBLIC_FOLDERS = (f"{STATIC_PATH}/", "/docs/", "/dashboard/")
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §11.6.1 asks for one with every 401
 

@@ -1,6 +1,5 @@
 """GraphiQL for a browser at ``/graphql``: the page, and its vendored files under names that carry their hash."""
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from html import escape
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from .html_text import script_data
 from .static_files import StaticFile, read_static, static_route
 
 GRAPHQL_PATH = "/graphql"
@@ -86,7 +86,7 @@ def _page(root_path: str) -> str:
         icon=address[ICON],
         styles="\n".join(f'<link rel="stylesheet" href="{address[name]}">' for name in STYLES),
         scripts="\n".join(f'<script src="{address[name]}"></script>' for name in SCRIPTS),
-        examples=_script_data(list(_examples())),
+        examples=script_data(list(_examples())),
     )
 
 
@@ -97,8 +97,3 @@ def _examples() -> Iterator[dict[str, str]]:
 
 def _example(name: str) -> str:
     return (_FOLDER / "examples" / name).read_text(encoding="utf-8").strip()
-
-
-def _script_data(value: object) -> str:
-    """JSON that cannot end the ``<script>`` block it stands in."""
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")

@@ -32,6 +32,11 @@ def codes(words: Iterable[object]) -> str:
     return ", ".join(map(code, words))
 
 
+def script_data(value: object) -> str:
+    """JSON that cannot end the ``<script>`` block it stands in."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
 def json_block(value: Any) -> str:
     """JSON on several lines, its keys, texts and numbers told apart."""
     told, place = [], 0
