@@ -13,6 +13,7 @@ import pytest
 from graphql import get_introspection_query
 
 from fanin.app import create_app
+from fanin.benchmarks.hostile_documents import HOSTILE
 from fanin.catalog.errors import BadRequest
 from fanin.catalog.limits import DOCUMENT_LIMITS, DocumentRules
 from fanin.server.settings import ServerSettings, read_settings
@@ -195,6 +196,27 @@ def test_a_setting_that_cannot_be_read_is_named(variables: dict[str, str], messa
         settings_of(**variables)
 
     assert message in refusal.value.message
+
+
+def test_hostile_documents_are_refused_while_a_question_between_them_is_answered(warehouse_file: Path) -> None:
+    asked = [hostile.text for hostile in HOSTILE]
+    asked.insert(len(asked) // 2, TILES)
+
+    async def ask() -> tuple[list[httpx.Response], int]:
+        with engine_over(warehouse_file) as (engine, warehouse):
+            transport = httpx.ASGITransport(create_app(engine))
+            async with httpx.AsyncClient(transport=transport, base_url="http://fanin.test") as client:
+                sent = (client.post("/graphql", json={"query": text}) for text in asked)
+                return list(await asyncio.gather(*sent)), len(warehouse.scans)
+
+    answers, scans = asyncio.run(ask())
+
+    answered = [answer.json() for answer in answers if "data" in answer.json()]
+    assert [answer["data"] for answer in answered] == [
+        {"stats": {"a": {"total": 1}, "b": {"total": 1}, "pages": {"total": 1}}}
+    ]
+    assert {answer.status_code for answer in answers} <= {200, 413}
+    assert scans == 2
 
 
 # --- failures -----------------------------------------------------------------------------------------------------
