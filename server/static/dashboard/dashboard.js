@@ -30,14 +30,15 @@
     { name: "revenue", label: "Revenue", unit: "money", ...summed("revenue") },
   ];
 
+  // A page filters by visits that landed on it, the one meaning that holds for every report.
   const LISTS = [
     { title: "Sources", field: "UTM_SOURCE", rows: (stats) => stats.sources?.rows, value: "utmSource", counts: "entrances" },
-    { title: "Pages", field: "PATH", rows: (stats) => stats.pages?.rows, value: "path", counts: "pageViews" },
+    { title: "Pages", field: "LANDING_PAGE", rows: (stats) => stats.pages?.rows, value: "path", counts: "pageViews" },
     { title: "Countries", field: "COUNTRY", rows: (stats) => stats.countries?.rows, value: "country", label: "countryName", counts: "entrances" },
     { title: "Devices", field: "DEVICE_TYPE", rows: (stats) => stats.devices?.byDevice, value: "deviceType", counts: "entrances" },
     { title: "Channels", field: "CHANNEL", rows: (stats) => stats.channels?.rows, value: "channel", counts: "entrances" },
   ];
-  const FIELD_LABELS = { UTM_SOURCE: "Source", PATH: "Page", COUNTRY: "Country", DEVICE_TYPE: "Device", CHANNEL: "Channel" };
+  const FIELD_LABELS = { UTM_SOURCE: "Source", LANDING_PAGE: "Landed on", COUNTRY: "Country", DEVICE_TYPE: "Device", CHANNEL: "Channel" };
   const COUNT_LABELS = { entrances: "visits", pageViews: "page views" };
 
   // Up to so many days of a window are points of this length.
@@ -190,6 +191,10 @@
     };
     const { format: print } = printers[unit]();
     return (value) => (value === null ? "–" : print(value));
+  }
+
+  function counted(count, word) {
+    return `${printer("number")(count)} ${word}${count === 1 ? "" : "s"}`;
   }
 
   function day(text) {
@@ -369,6 +374,7 @@
       element("b", {}, print(count), unseen(` ${COUNT_LABELS[list.counts]}`)),
       change(count, number(row[`${list.counts}Prev`]), print) ?? (compared ? element("span", { class: "change" }) : null),
     );
+    button.disabled = row.entrances === 0; // nothing would be left
     button.addEventListener("click", () => toggleFilter(list.field, value));
     return button;
   }
@@ -409,9 +415,9 @@
 
   function showCost({ scans, cacheHits } = {}, wallMs, variables) {
     const print = printer("number");
-    const kept = cacheHits ? `, ${print(cacheHits)} answers kept from before` : "";
+    const kept = cacheHits ? `, ${counted(cacheHits, "answer")} kept from before` : "";
     part("cost").textContent =
-      scans === undefined ? "" : `One request: ${print(scans)} ${scans === 1 ? "scan" : "scans"}, ${print(wallMs)} ms${kept}`;
+      scans === undefined ? "" : `One request: ${counted(scans, "scan")}, ${print(wallMs)} ms${kept}`;
     if (!graphiql) return;
     const query = new URLSearchParams({ query: DOCUMENTS.dashboard, variables: JSON.stringify(variables, null, 2) });
     part("graphiql").href = `${graphiql}?${query}`;
