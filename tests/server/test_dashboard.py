@@ -234,6 +234,8 @@ def test_it_shows_the_numbers_of_the_warehouse_by_one_request(base_url: str) -> 
             ["Mar 18, 2026", "1", "0"],
         ]
         assert page.locator("#chart canvas").count() == 1
+        page.hover("#chart .u-over")  # its middle
+        assert page.locator("#legend span").all_inner_texts() == ["Mar 15, 2026: 0", "Mar 8, 2026: 0"]
         assert page.locator("img").count() == 1  # the name's; the hostile source made none
         assert re.fullmatch(r"One request: 3 scans, \d+ ms", page.inner_text("#cost"))
         assert asked(browser) == 1
@@ -330,6 +332,22 @@ def test_a_key_is_asked_for_and_kept_in_memory_only(tmp_path: Path) -> None:
         assert not page.is_visible("[role=alert], #credentials")
         assert page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
         assert (browser.violations, browser.blocked) == ([], [])
+
+
+@pytest.mark.slow
+def test_a_page_filters_by_the_visits_that_landed_on_it(base_url: str) -> None:
+    with chromium() as browser:
+        open_view(browser, f"{base_url}/{ACME}")
+        page = browser.page
+        assert page.is_disabled(f"[data-key='LANDING_PAGE:{HOSTILE_PATH}']")
+
+        page.click("[data-key='LANDING_PAGE:/']")
+        page.wait_for_selector("#chips li")
+        settle(browser)
+        assert page.locator("#chips li span").all_inner_texts() == ["Landed on: /"]
+        assert tiles(browser)["Visits"] == "2"
+        assert rows(browser, "pages") == [("/", "2"), ("/shoes", "2"), (HOSTILE_PATH, "1")]
+        browser.assert_clean()
 
 
 @pytest.mark.slow

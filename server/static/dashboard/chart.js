@@ -3,6 +3,7 @@
 
 const drawCourse = (() => {
   const HOUR_S = 3600;
+  const DAY_STEPS_S = [1, 2, 3, 4, 5, 7, 10, 15, 30, 60, 90, 180, 365].map((days) => days * 24 * HOUR_S);
   let drawn;
 
   function colours() {
@@ -22,7 +23,7 @@ const drawCourse = (() => {
   }
 
   // `told` is called with the place of the point under the pointer, or with null.
-  function options(place, metric, print, told) {
+  function options(place, metric, points, print, told) {
     const { accent, soft, line, wash } = colours();
     const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
     return {
@@ -32,7 +33,7 @@ const drawCourse = (() => {
       cursor: { drag: { x: false, y: false }, y: false },
       scales: { y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
       axes: [
-        { ...axis, size: 40, grid: { show: false } },
+        { ...axis, size: 40, grid: { show: false }, ...(points[0].hour === null && { incrs: DAY_STEPS_S }) },
         { ...axis, size: 70, values: (_plot, marks) => marks.map((mark) => print(mark)) },
       ],
       series: [
@@ -47,7 +48,7 @@ const drawCourse = (() => {
   function draw(place, metric, points, print, told) {
     drawn?.destroy();
     const data = [points.map(seconds), points.map(metric.before), points.map(metric.now)];
-    drawn = new uPlot(options(place, metric, print, told), data, place);
+    drawn = new uPlot(options(place, metric, points, print, told), data, place);
   }
 
   addEventListener("resize", () => drawn?.setSize(size(document.getElementById("chart"))));

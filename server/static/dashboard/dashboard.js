@@ -30,14 +30,14 @@
     { name: "revenue", label: "Revenue", unit: "money", ...summed("revenue") },
   ];
 
+  // A page filters by visits that landed on it, the one meaning that holds for every report.
   const LISTS = [
-    { title: "Sources", field: "UTM_SOURCE", rows: (stats) => stats.sources?.rows, value: "utmSource", counts: "entrances" },
-    { title: "Pages", field: "PATH", rows: (stats) => stats.pages?.rows, value: "path", counts: "pageViews" },
-    { title: "Countries", field: "COUNTRY", rows: (stats) => stats.countries?.rows, value: "country", label: "countryName", counts: "entrances" },
-    { title: "Devices", field: "DEVICE_TYPE", rows: (stats) => stats.devices?.byDevice, value: "deviceType", counts: "entrances" },
-    { title: "Channels", field: "CHANNEL", rows: (stats) => stats.channels?.rows, value: "channel", counts: "entrances" },
+    { title: "Sources", one: "Source", field: "UTM_SOURCE", value: "utmSource", counts: "entrances" },
+    { title: "Pages", one: "Landed on", field: "LANDING_PAGE", value: "path", counts: "pageViews" },
+    { title: "Countries", one: "Country", field: "COUNTRY", value: "country", label: "countryName", counts: "entrances" },
+    { title: "Devices", one: "Device", field: "DEVICE_TYPE", value: "deviceType", counts: "entrances" },
+    { title: "Channels", one: "Channel", field: "CHANNEL", value: "channel", counts: "entrances" },
   ];
-  const FIELD_LABELS = { UTM_SOURCE: "Source", PATH: "Page", COUNTRY: "Country", DEVICE_TYPE: "Device", CHANNEL: "Channel" };
   const COUNT_LABELS = { entrances: "visits", pageViews: "page views" };
 
   // Up to so many days of a window are points of this length.
@@ -50,7 +50,7 @@
   const PERIOD_DAYS = {
     today: 1, yesterday: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365, this_week: 7, last_week: 7, this_month: 31,
     last_month: 31, this_quarter: 92, last_quarter: 92, this_year: 366, last_year: 366,
-  }; // prettier-ignore
+  };
   const DEFAULT_PERIOD = "30d";
 
   let accounts = [];
@@ -192,6 +192,10 @@
     return (value) => (value === null ? "–" : print(value));
   }
 
+  function counted(count, word) {
+    return `${printer("number")(count)} ${word}${count === 1 ? "" : "s"}`;
+  }
+
   function day(text) {
     return new Date(`${text}T00:00:00Z`).toLocaleDateString(LANGUAGE, { dateStyle: "medium", timeZone: "UTC" });
   }
@@ -209,7 +213,7 @@
   function element(name, attributes = {}, ...children) {
     const made = document.createElement(name);
     for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
-    made.append(...children.filter((child) => child !== null));
+    made.append(...children.filter(Boolean));
     return made;
   }
 
@@ -252,7 +256,7 @@
   function showChips({ filters }) {
     part("chips").replaceChildren(
       ...filters.map(({ field, value }) => {
-        const label = FIELD_LABELS[field] ?? field;
+        const label = LISTS.find((list) => list.field === field)?.one ?? field;
         const remove = element("button", { type: "button", "aria-label": `Remove the filter ${label} ${value}` }, "×");
         remove.addEventListener("click", () => {
           toggleFilter(field, value);
@@ -344,7 +348,8 @@
   }
 
   function listPanel(list, stats, view) {
-    const rows = list.rows(stats);
+    const report = stats[list.title.toLowerCase()];
+    const rows = report?.rows ?? report?.byDevice;
     const most = Math.max(1, ...(rows ?? []).map((row) => row[list.counts]));
     const compared = rows?.some((row) => row[`${list.counts}Prev`] !== null);
     const items = rows?.map((row) => element("li", {}, rowButton(list, row, most, compared, view)));
@@ -367,8 +372,9 @@
       bar(count / most),
       element("span", { class: "name" }, text),
       element("b", {}, print(count), unseen(` ${COUNT_LABELS[list.counts]}`)),
-      change(count, number(row[`${list.counts}Prev`]), print) ?? (compared ? element("span", { class: "change" }) : null),
+      compared && (change(count, number(row[`${list.counts}Prev`]), print) ?? element("span", { class: "change" })),
     );
+    button.disabled = row.entrances === 0; // nothing would be left
     button.addEventListener("click", () => toggleFilter(list.field, value));
     return button;
   }
@@ -381,6 +387,7 @@
 
   function funnelPanel(stats) {
     const steps = funnelSteps(stats);
+    const share = printer("share");
     const most = Math.max(1, ...(steps ?? []).map(([, count]) => count));
     const items = steps?.map(([name, count]) =>
       element(
@@ -389,7 +396,7 @@
         bar(count / most),
         element("span", { class: "name", title: name }, name),
         element("b", {}, printer("number")(count)),
-        element("span", { class: "change" }, printer("share")(100 * ratio(count, steps[0][1])), unseen(" per 100 visits")),
+        element("span", { class: "change" }, share(ratio(100 * count, steps[0][1])), unseen(" per 100 visits")),
       ),
     );
     return panel("Funnel", "and per 100 visits", items, "This report could not be read.");
@@ -409,9 +416,9 @@
 
   function showCost({ scans, cacheHits } = {}, wallMs, variables) {
     const print = printer("number");
-    const kept = cacheHits ? `, ${print(cacheHits)} answers kept from before` : "";
+    const kept = cacheHits ? `, ${counted(cacheHits, "answer")} kept from before` : "";
     part("cost").textContent =
-      scans === undefined ? "" : `One request: ${print(scans)} ${scans === 1 ? "scan" : "scans"}, ${print(wallMs)} ms${kept}`;
+      scans === undefined ? "" : `One request: ${counted(scans, "scan")}, ${print(wallMs)} ms${kept}`;
     if (!graphiql) return;
     const query = new URLSearchParams({ query: DOCUMENTS.dashboard, variables: JSON.stringify(variables, null, 2) });
     part("graphiql").href = `${graphiql}?${query}`;
