@@ -33,7 +33,7 @@ golden: setup
 node: $(NODE_FOLDERS:%=%/node_modules/.installed)
 
 %/node_modules/.installed: %/package.json
-	@{ command -v npm >/dev/null && npm install --silent --no-package-lock --no-fund --no-audit --prefix $* && touch $@; } \
+	@{ command -v npm >/dev/null && npm install --silent --fetch-retries=1 --fetch-retry-mintimeout=1000 --no-package-lock --no-fund --no-audit --prefix $* && touch $@; } \
 	  || echo "No npm here, or no registry: what runs in $* is skipped."
 
 bench: setup
