@@ -34,7 +34,7 @@ class Hosts:
         self._on_loopback = settings.on_loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and scope["path"] not in PROBES and self._checks:
+        if scope["type"] in ("http", "websocket") and not _is_probe(scope) and self._checks:
             hosts = Headers(scope=scope).getlist("host") or [""]
             if others := [host for host in hosts if not answers_to(host, self._names)]:
                 await _refuse(scope, receive, send, _refusal(others[0]))
@@ -64,6 +64,10 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: Misdirect
         await send({"type": "websocket.close"})  # before it was accepted: 403
     else:
         await error_response(Request(scope), refusal)(scope, receive, send)
+
+
+def _is_probe(scope: Scope) -> bool:
+    return scope["path"].removeprefix(scope.get("root_path", "")) in PROBES
 
 
 def _refusal(host: str) -> MisdirectedRequest:
