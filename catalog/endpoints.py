@@ -153,6 +153,24 @@ GOAL_SPLITS = {
     "by_landing_page": ("landing_page",),
 }
 
+# The parts of an overview.  Contract §1.1: of the series only three are told of the comparison window too.
+OVERVIEW_TRAFFIC = (
+    "entrances",
+    "engaged_entrances",
+    "page_views",
+    "microconversions",
+    "conversions",
+    "revenue",
+    "bounce_rate",
+    "pages_per_session",
+)
+OVERVIEW_CONVERSIONS = ("conversions", "revenue", "microconversions", "conversion_rate", "average_order_value")
+OVERVIEW_SERIES = ("entrances", "engaged_entrances", "page_views", "conversions", "microconversions", "revenue")
+OVERVIEW_COMPARED_SERIES = ("entrances", "page_views", "conversions")
+
+# The lists of a breakdown, and the report whose rows each one holds.  Contract §1.9.
+BREAKDOWN_LISTS = {"by_device": "device_types", "by_browser": "browsers", "by_os": "os"}
+
 # What ``POST /stats/query`` may group by, and the dimension behind each word; and what it may sum.  Contract §1.17.
 FREE_DIMENSIONS = {
     "date": "day",

@@ -19,6 +19,8 @@ from .endpoints import (
     FREE_METRICS,
     GOAL_SPLITS,
     INCLUDES,
+    OVERVIEW_COMPARED_SERIES,
+    OVERVIEW_SERIES,
     UTM,
     Endpoint,
     Shape,
@@ -412,7 +414,6 @@ def _free_grouping(free: FreeColumns | None) -> tuple[str, ...]:
 
 
 SHORT_LISTS = 50  # rows that an answer without pages or moments counts for
-SERIES_OF_OVERVIEW = 9
 
 
 def most_rows(query: StatsQuery) -> int:
@@ -420,7 +421,8 @@ def most_rows(query: StatsQuery) -> int:
     days = query.scope.window.days
     match query.endpoint.shape:
         case Shape.TOTALS:
-            return SERIES_OF_OVERVIEW * days * (24 if query.granularity is Granularity.HOURLY else 1)
+            series = len(OVERVIEW_SERIES) + len(OVERVIEW_COMPARED_SERIES)
+            return series * days * (24 if query.granularity is Granularity.HOURLY else 1)
         case Shape.SERIES:
             return days * 24 if query.interval is Interval.HOUR else days
         case _:

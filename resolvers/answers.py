@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 
 from ..catalog.accounts import Account
-from ..catalog.endpoints import GOAL_SPLITS, UTM, Shape
+from ..catalog.endpoints import (
+    BREAKDOWN_LISTS,
+    ENDPOINTS,
+    GOAL_SPLITS,
+    OVERVIEW_COMPARED_SERIES,
+    OVERVIEW_CONVERSIONS,
+    OVERVIEW_SERIES,
+    OVERVIEW_TRAFFIC,
+    UTM,
+    Shape,
+)
 from ..catalog.labels import LABELS
 from ..catalog.metrics import METRICS, ROW_COUNT, Unit, additive_metrics, value_of
 from ..catalog.periods import Window
@@ -34,29 +44,15 @@ def cut(query: StatsQuery, parts: Mapping[str, Any], account: Account) -> Answer
 
 # --- Shape.TOTALS -------------------------------------------------------------------------------------------------
 
-_TRAFFIC = (
-    "entrances",
-    "engaged_entrances",
-    "page_views",
-    "microconversions",
-    "conversions",
-    "revenue",
-    "bounce_rate",
-    "pages_per_session",
-)
-_CONVERSIONS = ("conversions", "revenue", "microconversions", "conversion_rate", "average_order_value")
-_SERIES = ("entrances", "engaged_entrances", "page_views", "conversions", "microconversions", "revenue")
-_SERIES_COMPARED = ("entrances", "page_views", "conversions")
-
 
 def _totals(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
     """``{date_range, traffic, conversions, comparison, …_series}``.  Contract §1.1."""
     groups, scope = parts["series"], query.scope
     answer = _period_totals(groups, scope.window)
     answer["comparison"] = None if scope.comparison is None else _period_totals(groups, scope.comparison)
-    for metric in _SERIES:
+    for metric in OVERVIEW_SERIES:
         answer[f"{metric}_series"] = _series(query, groups, scope.window, metric)
-    for metric in _SERIES_COMPARED:
+    for metric in OVERVIEW_COMPARED_SERIES:
         compared = None if scope.comparison is None else _series(query, groups, scope.comparison, metric)
         answer[f"{metric}_series_compare"] = compared
     return answer
@@ -66,8 +62,8 @@ def _period_totals(groups: Groups, window: Window) -> Answer:
     sums = summed(groups.sums[window])
     return {
         "date_range": {"start_date": window.start, "end_date": window.end, "days": window.days},
-        "traffic": figures(sums, _TRAFFIC),
-        "conversions": figures(sums, _CONVERSIONS),
+        "traffic": figures(sums, OVERVIEW_TRAFFIC),
+        "conversions": figures(sums, OVERVIEW_CONVERSIONS),
     }
 
 
@@ -197,9 +193,8 @@ def _comparison(query: StatsQuery, groups: Groups, positions: Column, window: Wi
 
 def _breakdown(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
     """``{by_device, by_browser, by_os}``, each by entrances.  Contract §1.9, §6.12."""
-    return {
-        f"by_{dimension.removesuffix('_type')}": _list(query, dimension, groups) for dimension, groups in parts.items()
-    }
+    own = {name: ENDPOINTS[report].dimensions[0] for name, report in BREAKDOWN_LISTS.items()}
+    return {name: _list(query, dimension, parts[dimension]) for name, dimension in own.items()}
 
 
 def _list(query: StatsQuery, dimension: str, groups: Groups) -> list[Answer]:

@@ -10,11 +10,16 @@ from functools import cache
 from typing import Any
 
 from ..catalog.endpoints import (
+    BREAKDOWN_LISTS,
     ENDPOINTS,
     FREE_DIMENSIONS,
     FREE_METRICS,
     GOAL_SPLITS,
     INCLUDES,
+    OVERVIEW_COMPARED_SERIES,
+    OVERVIEW_CONVERSIONS,
+    OVERVIEW_SERIES,
+    OVERVIEW_TRAFFIC,
     UTM,
     Endpoint,
     Shape,
@@ -173,21 +178,10 @@ INCLUDED_NAMES = {"device": "device_type", "browser": "browser", "os": "os", "ch
 
 
 def _overview(endpoint: Endpoint) -> str:
-    traffic = (
-        "entrances",
-        "engaged_entrances",
-        "page_views",
-        "microconversions",
-        "conversions",
-        "revenue",
-        "bounce_rate",
-        "pages_per_session",
-    )
-    conversions = ("conversions", "revenue", "microconversions", "conversion_rate", "average_order_value")
-    whole = f"traffic {{ {_fields(traffic)} }} conversions {{ {_fields(conversions)} }}"
+    whole = f"traffic {{ {_fields(OVERVIEW_TRAFFIC)} }} conversions {{ {_fields(OVERVIEW_CONVERSIONS)} }}"
     series = "{ metric points { date hour day_of_week: dayOfWeek value } total average }"
-    names = [f"{metric}_series" for metric in traffic[:6]]
-    names += [f"{metric}_series_compare" for metric in ("entrances", "page_views", "conversions")]
+    names = [f"{metric}_series" for metric in OVERVIEW_SERIES]
+    names += [f"{metric}_series_compare" for metric in OVERVIEW_COMPARED_SERIES]
     return " ".join(
         [
             _DATE_RANGE,
@@ -199,10 +193,9 @@ def _overview(endpoint: Endpoint) -> str:
 
 
 def _breakdown(endpoint: Endpoint) -> str:
-    lists = {"by_device": "device_type", "by_browser": "browser", "by_os": "os"}
     return " ".join(
-        f"{name}: {camel_case(name)} {{ {_fields((dimension,))} {_measures(endpoint.metrics)} }}"
-        for name, dimension in lists.items()
+        f"{name}: {camel_case(name)} {{ {_fields(ENDPOINTS[report].dimensions)} {_measures(endpoint.metrics)} }}"
+        for name, report in BREAKDOWN_LISTS.items()
     )
 
 

@@ -11,7 +11,20 @@ from typing import Any
 
 from ..catalog.channels import CHANNELS
 from ..catalog.dimensions import DIMENSIONS
-from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, GOAL_SPLITS, INCLUDES, UTM, Endpoint, Shape
+from ..catalog.endpoints import (
+    BREAKDOWN_LISTS,
+    ENDPOINTS,
+    FREE_DIMENSIONS,
+    GOAL_SPLITS,
+    INCLUDES,
+    OVERVIEW_COMPARED_SERIES,
+    OVERVIEW_CONVERSIONS,
+    OVERVIEW_SERIES,
+    OVERVIEW_TRAFFIC,
+    UTM,
+    Endpoint,
+    Shape,
+)
 from ..catalog.labels import LABELS
 from ..catalog.metrics import METRICS, Unit, additive_metrics
 from ..catalog.periods import Compare
@@ -394,9 +407,6 @@ def _page(endpoint: Endpoint) -> Schema:
     return closed(members, endpoint.meaning, ("comparison", "totals"))
 
 
-_SERIES = ("entrances", "engaged_entrances", "page_views", "conversions", "microconversions", "revenue")
-_COMPARED_SERIES = ("entrances", "page_views", "conversions")
-
 SERIES_POINT = closed(
     {
         "date": day("Local day."),
@@ -417,24 +427,9 @@ SERIES = closed(
     },
     "A metric over time, by day or by hour.",
 )
-OVERVIEW_TRAFFIC = closed(
-    _metrics(
-        (
-            "entrances",
-            "engaged_entrances",
-            "page_views",
-            "microconversions",
-            "conversions",
-            "revenue",
-            "bounce_rate",
-            "pages_per_session",
-        ),
-        as_text=True,
-    ),
-    "The traffic of a window.",
-)
-OVERVIEW_CONVERSIONS = closed(
-    _metrics(("conversions", "revenue", "microconversions", "conversion_rate", "average_order_value"), as_text=True),
+TRAFFIC_SCHEMA = closed(_metrics(OVERVIEW_TRAFFIC, as_text=True), "The traffic of a window.")
+CONVERSIONS_SCHEMA = closed(
+    _metrics(OVERVIEW_CONVERSIONS, as_text=True),
     "What the traffic of a window led to.",
 )
 
@@ -447,8 +442,8 @@ def _overview(endpoint: Endpoint) -> Schema:
         "conversions": ref("OverviewConversions"),
         "traffic_change": nullable(ref("OverviewTraffic", whole)),
         "conversions_change": nullable(ref("OverviewConversions", whole)),
-        **{f"{name}_series": _series(name) for name in _SERIES},
-        **{f"{name}_series_compare": nullable(_series(name)) for name in _COMPARED_SERIES},
+        **{f"{name}_series": _series(name) for name in OVERVIEW_SERIES},
+        **{f"{name}_series_compare": nullable(_series(name)) for name in OVERVIEW_COMPARED_SERIES},
     }
     return closed(members, endpoint.meaning)
 
@@ -462,9 +457,8 @@ def _series(metric: str) -> Schema:
 
 
 def _breakdown(endpoint: Endpoint) -> Schema:
-    lists = {"by_device": "device_types", "by_browser": "browsers", "by_os": "os"}
     return closed(
-        {name: _rows(ENDPOINTS[report], "By entrances, most first.") for name, report in lists.items()},
+        {name: _rows(ENDPOINTS[report], "By entrances, most first.") for name, report in BREAKDOWN_LISTS.items()},
         endpoint.meaning,
     )
 
@@ -557,8 +551,8 @@ SHARED_SCHEMAS: Members = {
     "Days": DAYS,
     "SeriesPoint": SERIES_POINT,
     "Series": SERIES,
-    "OverviewTraffic": OVERVIEW_TRAFFIC,
-    "OverviewConversions": OVERVIEW_CONVERSIONS,
+    "OverviewTraffic": TRAFFIC_SCHEMA,
+    "OverviewConversions": CONVERSIONS_SCHEMA,
 }
 
 

@@ -15,11 +15,16 @@ import strawberry
 
 from ..catalog.dimensions import DIMENSIONS
 from ..catalog.endpoints import (
+    BREAKDOWN_LISTS,
     ENDPOINTS,
     FREE_DIMENSIONS,
     FREE_METRICS,
     GOAL_SPLITS,
     INCLUDES,
+    OVERVIEW_COMPARED_SERIES,
+    OVERVIEW_CONVERSIONS,
+    OVERVIEW_SERIES,
+    OVERVIEW_TRAFFIC,
     UTM,
     Endpoint,
     Shape,
@@ -180,27 +185,12 @@ def _report_type(endpoint: Endpoint, row: Any) -> Any:
 
 Traffic = make_type(
     "Traffic",
-    [
-        _metric_field(name)
-        for name in (
-            "entrances",
-            "engaged_entrances",
-            "page_views",
-            "microconversions",
-            "conversions",
-            "revenue",
-            "bounce_rate",
-            "pages_per_session",
-        )
-    ],
+    [_metric_field(name) for name in OVERVIEW_TRAFFIC],
     "The traffic of a window.",
 )
 ConversionTotals = make_type(
     "ConversionTotals",
-    [
-        _metric_field(name)
-        for name in ("conversions", "revenue", "microconversions", "conversion_rate", "average_order_value")
-    ],
+    [_metric_field(name) for name in OVERVIEW_CONVERSIONS],
     "What the traffic of a window led to.",
 )
 _WHOLE: list[FieldRow] = [
@@ -237,8 +227,6 @@ def _series_type(name: str, value: Any, description: str) -> Any:
 Series = _series_type("Series", int, "A count over time.")
 MoneySeries = _series_type("MoneySeries", Decimal, "Money over time.")
 
-_SERIES = ("entrances", "engaged_entrances", "page_views", "conversions", "microconversions", "revenue")
-
 
 def _series_field(metric: str) -> FieldRow:
     kind = MoneySeries if METRICS[metric].unit is Unit.MONEY else Series
@@ -255,8 +243,8 @@ def _overview_type(endpoint: Endpoint, row: Any) -> Any:
         [
             *_WHOLE,
             ("comparison", OverviewComparison | None, "The comparison window's totals; null without one."),
-            *(_series_field(metric) for metric in _SERIES),
-            *(_compared_series_field(metric) for metric in ("entrances", "page_views", "conversions")),
+            *(_series_field(metric) for metric in OVERVIEW_SERIES),
+            *(_compared_series_field(metric) for metric in OVERVIEW_COMPARED_SERIES),
         ],
         endpoint.meaning,
     )
@@ -266,14 +254,9 @@ def _overview_type(endpoint: Endpoint, row: Any) -> Any:
 
 
 def _breakdown_type(endpoint: Endpoint, row: Any) -> Any:
-    rows = {
-        "by_device": ENDPOINTS["device_types"],
-        "by_browser": ENDPOINTS["browsers"],
-        "by_os": ENDPOINTS["os"],
-    }
     fields = [
-        (name, list[REPORT_ROWS[same.name]], f"Traffic per {same.dimensions[0]}, by entrances.")
-        for name, same in rows.items()
+        (name, list[REPORT_ROWS[report]], f"Traffic per {ENDPOINTS[report].dimensions[0]}, by entrances.")
+        for name, report in BREAKDOWN_LISTS.items()
     ]
     return make_type(endpoint.noun, fields, endpoint.meaning)
 
