@@ -14,7 +14,7 @@ from rich.table import Table
 
 from .catalog.accounts import Account, check_account_id
 from .catalog.errors import BadRequest
-from .console import WarehouseOption, messages, print_json, refusals_told
+from .console import CurrencyOption, SiteOption, TimezoneOption, WarehouseOption, messages, print_json, refusals_told
 from .ingest.learning import Learned, learn, settings_text
 from .ingest.log_files import files_named
 from .ingest.log_formats import format_named
@@ -67,13 +67,9 @@ def init(
     output: Annotated[
         Path | None, typer.Option(envvar="FANIN_OUTPUT", help="The file to write; ACCOUNT.toml unless said, - stdout.")
     ] = None,
-    site: Annotated[
-        list[str] | None, typer.Option(envvar="FANIN_SITE", help="A host of the site itself; may be repeated.")
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(envvar="FANIN_TIMEZONE", help="The zone the account's days fall in.")
-    ] = None,
-    currency: Annotated[str | None, typer.Option(envvar="FANIN_CURRENCY", help="The account's currency.")] = None,
+    site: SiteOption = None,
+    timezone: TimezoneOption = None,
+    currency: CurrencyOption = None,
 ) -> None:
     """Write a settings file with every key explained, and what a log shows about its site filled in."""
     check_account_id(account)

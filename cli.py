@@ -30,7 +30,17 @@ from .account_commands import accounts_cli
 from .app import create_app, create_app_from_environment, open_engine
 from .batch_display import PlainLines, display_for
 from .catalog.errors import BadRequest
-from .console import SegmentsOption, WarehouseOption, messages, print_json, print_line, refusals_told
+from .console import (
+    CurrencyOption,
+    SegmentsOption,
+    SiteOption,
+    TimezoneOption,
+    WarehouseOption,
+    messages,
+    print_json,
+    print_line,
+    refusals_told,
+)
 from .export_command import export
 from .ingest.demo import load_demo
 from .ingest.event_mappings import PLAIN, mapping_named, shipped
@@ -237,13 +247,9 @@ def import_files(
             "--settings", "--goals", envvar="FANIN_GOALS", help="TOML file: own hosts, what counts as a page, goals."
         ),
     ] = None,
-    site: Annotated[
-        list[str] | None, typer.Option(envvar="FANIN_SITE", help="A host of the site itself; may be repeated.")
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(envvar="FANIN_TIMEZONE", help="The zone the account's days fall in.")
-    ] = None,
-    currency: Annotated[str | None, typer.Option(envvar="FANIN_CURRENCY", help="The account's currency.")] = None,
+    site: SiteOption = None,
+    timezone: TimezoneOption = None,
+    currency: CurrencyOption = None,
     rejects: Annotated[
         Path | None, typer.Option(envvar="FANIN_REJECTS", help="A file for every line that could not be read.")
     ] = None,

@@ -37,6 +37,14 @@ SegmentsOption = Annotated[
     Path | None, typer.Option("--segments", envvar=SEGMENTS, help="TOML file of saved segments.")
 ]
 
+SiteOption = Annotated[
+    list[str] | None, typer.Option(envvar="FANIN_SITE", help="A host of the site itself; may be repeated.")
+]
+TimezoneOption = Annotated[
+    str | None, typer.Option(envvar="FANIN_TIMEZONE", help="The zone the account's days fall in.")
+]
+CurrencyOption = Annotated[str | None, typer.Option(envvar="FANIN_CURRENCY", help="The account's currency.")]
+
 
 def refusals_told(command: Callable[P, None]) -> Callable[P, None]:
     """A refusal is one sentence and exit code 2, never a traceback."""
