@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from fanin.app import create_app
@@ -79,6 +80,16 @@ def test_probes_are_asked_by_any_name(warehouse_file: Path, keys_file: Path) -> 
 
     for config in (served(keys_file, **LOOPBACK), served(keys_file, FANIN_ALLOWED_HOSTS="a.example")):
         assert [response.status_code for response in sent(warehouse_file, *asks, settings=config)] == [200] * 3
+
+
+def test_probes_are_probes_below_a_root_path_too(warehouse_file: Path, keys_file: Path) -> None:
+    async def ask() -> list[int]:
+        with engine_over(warehouse_file) as (engine, _):
+            transport = httpx.ASGITransport(create_app(engine, served(keys_file, **LOOPBACK)), root_path="/below")
+            async with httpx.AsyncClient(transport=transport, base_url="http://elsewhere.example") as client:
+                return [(await client.get(f"/below{path}")).status_code for path in ("/livez", "/openapi.json")]
+
+    assert asyncio.run(ask()) == [200, 421]
 
 
 def test_the_first_key_closes_an_open_server_and_then_the_name_no_longer_matters(
