@@ -18,22 +18,24 @@ from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
+from ..catalog.dimensions import Table
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
-from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot, Source
+from ..warehouse.store import Keys, Listing, ListingResult, ScanResult, Scans, Snapshot, Source
 from .answers import Answer, cut
 from .cache import AnswerCache
 from .drill_down import groups_within, rows_within
 from .flights import Flights
 from .gate import ScanGate
-from .planner import SharedKey, covers, fuse, listings, shared_keys
+from .planner import SharedKey, cover, fuse, gather, listings, shared_key
 
 log = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked", Scan, Listing)
-Told = TypeVar("Told", bound=Mapping[Any, Groups | Keys])
-Started = tuple[Scan, "asyncio.Task[ScanResult]"]
+Asked = TypeVar("Asked", Scans, Listing)
+Told = TypeVar("Told", bound=Mapping[Any, Any])
+Results = dict[Table, ScanResult]
+Started = tuple[Scans, "asyncio.Task[Results]"]
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ class Sharing:
     distinct: int = 0  # after equal ones were asked once
     cache_hits: int = 0  # of them, those whose answer was kept from another request
     joined: int = 0  # reads that another request had begun; they cost this one none
-    scans: int = 0  # statements sent to the warehouse
+    scans: int = 0  # statements asked of the warehouse
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
     sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
@@ -75,15 +77,13 @@ class StatsLoader:
         self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
         self._closed = False
-        self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
+        self._expected: dict[StatsQuery, None] = {}
         self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
         self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
-        for query in queries:
-            for key in shared_keys(query):
-                self._expected[key][query] = None
+        self._expected |= dict.fromkeys(queries)
 
     async def load(self, query: StatsQuery) -> Answer:
         """The answer to one question.  Equal questions share one; leaving early harms no one else.
@@ -115,8 +115,8 @@ class StatsLoader:
         started = self._start_scans([query for query in queries if query not in kept])
         return [_ready(kept[query]) if query in kept else self._start_answer(query, started) for query in queries]
 
-    def _start_answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> asyncio.Task[Answer]:
-        answer = asyncio.create_task(self._answer(query, started))
+    def _start_answer(self, query: StatsQuery, started: Mapping[StatsQuery, Started]) -> asyncio.Task[Answer]:
+        answer = asyncio.create_task(self._answer(query, started.get(query)))
         answer.add_done_callback(_retrieve)
         self._answers.append(answer)
         return answer
@@ -125,22 +125,19 @@ class StatsLoader:
         account = self._snapshot.accounts.get(query.scope.account)
         return None if account is None else self._cache.find(query, account)
 
-    def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
-        """For each key the scan that answers all of its questions: one that runs already, or a new one."""
-        by_key: defaultdict[SharedKey, list[StatsQuery]] = defaultdict(list)
-        for query in queries:
-            for key in shared_keys(query):
-                by_key[key].append(query)
-        return {
-            key: self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, [*asking, *self._coming(key)]))
-            for key, asking in by_key.items()
-        }
+    def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[StatsQuery, Started]:
+        """For each question the scans that answer it: some that run already, or new ones, which serve what is expected too."""
+        asked = dict.fromkeys(queries)
+        coming = [query for query in self._expected if query not in asked and self._kept(query) is None]
+        started: dict[StatsQuery, Started] = {}
+        for key, sharing in gather([*asked, *coming]).items():
+            asking = [query for query in sharing if query in asked]
+            if asking:
+                scans = self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, sharing))
+                started |= dict.fromkeys(asking, scans)
+        return started
 
-    def _coming(self, key: SharedKey) -> list[StatsQuery]:
-        """What is expected and not kept."""
-        return [query for query in self._expected[key] if self._kept(query) is None]
-
-    async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
+    async def _answer(self, query: StatsQuery, started: Started | None) -> Answer:
         """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
         try:
             return await self._cut(query, started)
@@ -152,9 +149,9 @@ class StatsLoader:
             log.exception("request %s: a question failed unexpectedly", present_request_id())
             raise InternalError("Internal error") from None
 
-    async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
+    async def _cut(self, query: StatsQuery, started: Started | None) -> Answer:
         account = self._snapshot.accounts[query.scope.account]
-        results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
+        results = await self._results(query, started) if started else {}
         parts: dict[str, Any] = {
             name: groups_within(query.scope.below, results[part.table][part.dimensions])
             for name, part in groupings(query).items()
@@ -172,7 +169,7 @@ class StatsLoader:
     async def _fetched(self, listing: Listing) -> ListingResult:
         """The rows of a listing, fetched once for all who ask."""
         if listing not in self._listings:
-            reading = self._in_turn(listing, listing, operator.eq, self._snapshot.fetch)
+            reading = self._in_turn(listing, listing.account, listing, operator.eq, self._snapshot.fetch)
             self._listings[listing] = asyncio.create_task(reading)
         try:
             return await self._listings[listing]
@@ -180,33 +177,39 @@ class StatsLoader:
             self._listings.pop(listing, None)
             raise
 
-    async def _result(self, key: SharedKey, query: StatsQuery, started: Started) -> ScanResult:
-        """What a scan says about this question.  When a shared one fails, the question is asked alone.  Rule 3.4."""
-        scan, task = started
+    async def _results(self, query: StatsQuery, started: Started) -> Results:
+        """What scans say about this question.  When shared ones fail, the question is asked alone.  Rule 3.4."""
+        scans, task = started
         try:
             return await task
         except StatsError:
-            alone = fuse(key, [query])
-            if scan == alone:
+            key = shared_key(query)
+            alone = fuse(key, [query]) if key else ()
+            if key is None or scans == alone:
                 raise
             return await self._start(key, alone)[1]
 
-    def _covering(self, key: SharedKey, wanted: Scan) -> Started | None:
-        """A scan of this request, running or done, that tells what is wanted.  What has failed is asked anew."""
-        for scan, task in self._scans[key]:
+    def _covering(self, key: SharedKey, wanted: Scans) -> Started | None:
+        """Scans of this request, running or done, that tell what is wanted.  What has failed is asked anew."""
+        for scans, task in self._scans[key]:
             failed = task.done() and (task.cancelled() or task.exception() is not None)
-            if not failed and covers(scan, wanted):
-                return scan, task
+            if not failed and cover(scans, wanted):
+                return scans, task
         return None
 
-    def _start(self, key: SharedKey, scan: Scan) -> Started:
-        started = scan, asyncio.create_task(self._in_turn(key, scan, covers, self._snapshot.scan))
+    def _start(self, key: SharedKey, scans: Scans) -> Started:
+        started = scans, asyncio.create_task(self._in_turn(key, scans[0].account, scans, cover, self._scan))
         self._scans[key].append(started)
         return started
+
+    async def _scan(self, scans: Scans) -> Results:
+        told = await self._snapshot.scan_together(scans)
+        return {scan.table: result for scan, result in zip(scans, told, strict=True)}
 
     async def _in_turn(
         self,
         key: SharedKey | Listing,
+        account_id: str,
         asked: Asked,
         covers: Callable[[Asked, Asked], bool],
         read: Callable[[Asked], Awaitable[Told]],
@@ -214,21 +217,23 @@ class StatsLoader:
         """Read from the warehouse once there is a slot for it, or wait for another request that reads the same."""
         if self._closed:
             raise asyncio.CancelledError
-        account = self._snapshot.accounts[asked.account]
+        account = self._snapshot.accounts[account_id]
         async with self._slots:
-            told, joined = await self._flights.read((account, key), asked, covers, lambda: self._read(asked, read))
+            told, joined = await self._flights.read(
+                (account, key), asked, covers, lambda: self._read(account_id, asked, read)
+            )
             self.sharing.joined += joined
             return told
 
-    async def _read(self, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
+    async def _read(self, account_id: str, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
         """Whoever begins a read is told its cost."""
-        async with self._gate.slot(asked.account):
+        async with self._gate.slot(account_id):
             began = time.perf_counter()
             self.sharing.scans += 1
             try:
                 told = await read(asked)
                 self.sharing.rows += _rows_of(told)
-                self.sharing.sources[told.source if isinstance(told, ScanResult) else Source.STATEMENT] += 1
+                self.sharing.sources.update(_sources_of(told))
                 return told
             finally:
                 self.sharing.scan_ms += (time.perf_counter() - began) * 1000
@@ -246,8 +251,13 @@ def _retrieve(answer: asyncio.Task[Answer]) -> None:
         answer.exception()
 
 
-def _rows_of(told: Mapping[Any, Groups | Keys]) -> int:
-    """Rows of all groupings of a scan; of a listing those of one column, since all are as long."""
-    groupings = [part.height for part in told.values() if isinstance(part, Groups)]
+def _rows_of(told: Mapping[Any, Any]) -> int:
+    """Rows of all groupings of scans; of a listing those of one column, since all are as long."""
+    groupings = [part.height for result in told.values() if isinstance(result, ScanResult) for part in result.values()]
     columns = [part.height for part in told.values() if isinstance(part, Keys)]
     return sum(groupings) + max(columns, default=0)
+
+
+def _sources_of(told: Mapping[Any, Any]) -> set[Source]:
+    """What scans were read from; a listing is always read from the facts."""
+    return {result.source for result in told.values() if isinstance(result, ScanResult)} or {Source.STATEMENT}

@@ -9,41 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import duckdb
-import numpy as np
 
 from ..catalog.accounts import Account
-from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
-from ..catalog.filters import Filter
-from .blocks import Block, span_of
+from .blocks import Block
 from .cube import Cube
-from .grouping import group_rows, merge_groups
-from .held_rows import read_block, read_combinations, read_cube
 from .hot import Hot
 from .layout import FIRST_WITH_ROLLUPS, NO_EXTENSIONS, READABLE_LAYOUTS
-from .rollup_reading import Combinations, build_rollup_statement, rolled_groups
-from .rollups import Rollup, is_rolled_up, rollup_for
-from .statements import (
-    DATABASE,
-    build_listing,
-    build_passing_statement,
-    build_rows_statement,
-    build_statement,
-    day_number,
-    dimensions_of,
-)
-from .store import Column, Keys, Lexicon, Listing, ListingResult, Scan, ScanResult, Source
+from .scanning import AccountScans, Memory
+from .statements import DATABASE
+from .store import Listing, ListingResult, Scan, ScanResult, Scans
+from .words import Words
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +42,6 @@ INTERRUPT_AGAIN_S = 0.05
 
 UNREADABLE = "The warehouse cannot be read now; try again"
 
-# Up to so many rows of a window are grouped here rather than by the engine (README, Decisions).
-ROWS_IN_MEMORY = 100_000
-
-# Of so many conditions it is remembered which codes pass them.
-REMEMBERED_CONDITIONS = 500
-
 
 class DuckDBWarehouse:
     """A warehouse file.  Raises ``WarehouseUnavailable`` with one sentence when it is missing or no warehouse.
@@ -75,9 +54,9 @@ class DuckDBWarehouse:
         self._path = path
         self._use_rollups = use_rollups
         self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="scan")
-        self._words = _Words()
         self.cubes: Hot[Cube] = Hot(cube_bytes)
         self.blocks: Hot[Block] = Hot(block_bytes)
+        self._memory = Memory(self.cubes, self.blocks, Words())
         self._identity = _identity(path)
         self._snapshot = self._opened()
 
@@ -92,13 +71,8 @@ class DuckDBWarehouse:
         return self._snapshot
 
     def _opened(self) -> DuckDBSnapshot:
-        snapshot = DuckDBSnapshot(
-            self._path, self._threads, self._words, self.cubes, self.blocks, use_rollups=self._use_rollups
-        )
-        accounts = frozenset(snapshot.accounts.values())
-        self._words.retain(accounts)
-        self.cubes.retain(accounts)
-        self.blocks.retain(accounts)
+        snapshot = DuckDBSnapshot(self._path, self._threads, self._memory, use_rollups=self._use_rollups)
+        self._memory.retain(frozenset(snapshot.accounts.values()))
         return snapshot
 
     def _reopened(self) -> DuckDBSnapshot:
@@ -116,57 +90,32 @@ class DuckDBWarehouse:
         self._snapshot.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What codes stand for, by the account as it is: loaded when first needed, kept while the account stays as it is.
-
-    Scans on several threads read and add while a new snapshot forgets, so each looks up once and holds what it found.
-    """
-
-    lexicons: dict[tuple[Account, str], Lexicon] = field(default_factory=dict)
-    combinations: dict[tuple[Account, Rollup], Combinations] = field(default_factory=dict)
-    passing: dict[tuple[Account, Filter], Column] = field(default_factory=dict)
-
-    def retain(self, accounts: Collection[Account]) -> None:
-        for key in [key for key in list(self.lexicons) if key[0] not in accounts]:
-            self.lexicons.pop(key, None)
-        for key in [key for key in list(self.combinations) if key[0] not in accounts]:
-            self.combinations.pop(key, None)
-        self.passing.clear()
-
-
 class DuckDBSnapshot:
     """One state of the file: its accounts, and scans."""
 
-    def __init__(
-        self,
-        path: Path,
-        threads: ThreadPoolExecutor,
-        words: _Words,
-        cubes: Hot[Cube],
-        blocks: Hot[Block],
-        *,
-        use_rollups: bool = True,
-    ) -> None:
+    def __init__(self, path: Path, threads: ThreadPoolExecutor, memory: Memory, *, use_rollups: bool = True) -> None:
         self._threads = threads
-        self._words = words
-        self._cubes = cubes
-        self._blocks = blocks
+        self._memory = memory
         self._connection, layout, accounts = _attach(path)
         self._has_rollups = use_rollups and layout >= FIRST_WITH_ROLLUPS
         self._numbers = {account.id: number for number, account in accounts}
-        self._days: dict[tuple[Table, int], tuple[Column, Column]] = {}
         self.accounts: Mapping[str, Account] = MappingProxyType({account.id: account for _, account in accounts})
 
     async def scan(self, scan: Scan) -> ScanResult:
-        """From a cube at once: to hand the scan to a thread would take longer than to answer it."""
-        cube = self._cube(scan)
-        if cube is not None and self._has_words(scan):
-            return self._told_by(cube, self._connection, scan)
-        return await self._on_a_thread(self._read_scan, scan)
+        (told,) = await self.scan_together((scan,))
+        return told
+
+    async def scan_together(self, scans: Scans) -> tuple[ScanResult, ...]:
+        """From cubes at once: to hand the scans to a thread would take longer than to answer them."""
+        own = self._scans_of(scans[0].account)
+        return own.told_at_once(scans) or await self._on_a_thread(own.read, scans)
 
     async def fetch(self, listing: Listing) -> ListingResult:
-        return await self._on_a_thread(self._read_listing, listing)
+        return await self._on_a_thread(self._scans_of(listing.account).fetch, listing)
+
+    def _scans_of(self, account: str) -> AccountScans:
+        number = self._numbers[account]
+        return AccountScans(self.accounts[account], number, self._connection, self._memory, self._has_rollups)
 
     async def _on_a_thread(self, read: Callable[[duckdb.DuckDBPyConnection, Asked], Told], asked: Asked) -> Told:
         """Read with a cursor of its own; leaving interrupts the statement."""
@@ -180,140 +129,6 @@ class DuckDBSnapshot:
 
     def close(self) -> None:
         self._connection.close()
-
-    def _read_scan(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
-        if not self._is_rolled_up(scan):
-            return self._read_facts(cursor, scan)
-        cube = self._cube(scan)
-        return self._read_rollups(cursor, scan) if cube is None else self._told_by(cube, cursor, scan)
-
-    def _is_rolled_up(self, scan: Scan) -> bool:
-        return self._has_rollups and is_rolled_up(scan.table, scan.groupings, scan.filters, scan.segment)
-
-    def _cube(self, scan: Scan) -> Cube | None:
-        return self._cubes.find(self.accounts[scan.account], scan.table) if self._is_rolled_up(scan) else None
-
-    def _told_by(self, cube: Cube, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
-        account = self.accounts[scan.account]
-        return cube.tell(scan, partial(self._combinations_of, cursor, account), partial(self._lexicon, cursor, account))
-
-    def _read_rollups(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
-        account = self.accounts[scan.account]
-        statement = build_rollup_statement(scan, self._numbers[scan.account])
-        columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
-        told = rolled_groups(
-            scan, columns, partial(self._combinations_of, cursor, account), partial(self._lexicon, cursor, account)
-        )
-        self._cubes.ask(account, scan.table, partial(self._build_cube, account, scan.table))
-        return told
-
-    def _build_cube(self, account: Account, table: Table, budget_bytes: int) -> Cube | None:
-        """The roll-ups of a table in memory; None when they would take more than there is room for."""
-        cursor = self._connection.cursor()
-        try:
-            return read_cube(cursor, self._numbers[account.id], table, budget_bytes)
-        finally:
-            cursor.close()
-
-    def _read_facts(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
-        number = self._numbers[scan.account]
-        account = self.accounts[scan.account]
-        block = self._blocks.find(account, scan.table)
-        if block is None or not block.covers(scan.windows):
-            self._blocks.ask(account, scan.table, partial(self._build_block, account, scan))
-        elif told := self._told_by_block(block, cursor, scan):
-            return told
-        in_memory = self._rows_at_most(scan, number) <= ROWS_IN_MEMORY
-        statement = (build_rows_statement if in_memory else build_statement)(scan, number)
-        columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
-        lexicons = {name: self._lexicon(cursor, account, name) for name in dimensions_of(scan.groupings)}
-        return (group_rows if in_memory else merge_groups)(scan, columns, lexicons.__getitem__)
-
-    def _told_by_block(self, block: Block, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult | None:
-        """None when more rows are found than are better grouped here than by the engine."""
-        account = self.accounts[scan.account]
-        found = block.found(scan, partial(self._passing, cursor, account))
-        if len(found) > ROWS_IN_MEMORY:
-            return None
-        told = group_rows(scan, block.rows(scan, found), partial(self._lexicon, cursor, account))
-        return ScanResult(told, Source.BLOCK)
-
-    def _build_block(self, account: Account, scan: Scan, budget_bytes: int) -> Block | None:
-        """The rows of a scan's days; None when they would take more than there is room for."""
-        cursor = self._connection.cursor()
-        try:
-            return read_block(cursor, self._numbers[account.id], scan.table, span_of(scan.windows), budget_bytes)
-        finally:
-            cursor.close()
-
-    def _passing(self, cursor: duckdb.DuckDBPyConnection, account: Account, condition: Filter) -> Column:
-        """Whether each code passes a condition, negation aside."""
-        positive = replace(condition, negated=False)
-        passing = self._words.passing.get((account, positive))
-        if passing is None:
-            lexicon = self._lexicon(cursor, account, condition.field)
-            passing = np.zeros(len(lexicon.values) if lexicon else 0, dtype=bool)
-            statement = build_passing_statement(condition, self._numbers[account.id])
-            passing[cursor.execute(statement.text, statement.parameters).fetchnumpy()["code"]] = True
-            if len(self._words.passing) >= REMEMBERED_CONDITIONS:
-                self._words.passing.clear()
-            self._words.passing[account, positive] = passing
-        return passing
-
-    def _read_listing(self, cursor: duckdb.DuckDBPyConnection, listing: Listing) -> ListingResult:
-        account = self.accounts[listing.account]
-        statement = build_listing(listing, self._numbers[listing.account])
-        columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
-        return {
-            name: Keys(columns[name], self._lexicon(cursor, account, name) if name in DIMENSIONS else None)
-            for name in listing.columns
-        }
-
-    def _rows_at_most(self, scan: Scan, number: int) -> int:
-        """How many rows the windows hold before any filter, told from the rows per day."""
-        days, rows = self._rows_per_day(scan.table, number)
-        inside = np.zeros(len(days), dtype=bool)
-        for window in scan.windows:
-            inside |= (days >= day_number(window.start)) & (days <= day_number(window.end))
-        return int(rows[inside].sum())
-
-    def _rows_per_day(self, table: Table, number: int) -> tuple[Column, Column]:
-        if (table, number) not in self._days:
-            columns = self._connection.cursor().execute(
-                f"SELECT day, count(*) AS rows FROM {DATABASE}.{table.value} WHERE account = ? GROUP BY day", [number]
-            )
-            found = columns.fetchnumpy()
-            self._days[table, number] = found["day"], found["rows"]
-        return self._days[table, number]
-
-    def _has_words(self, scan: Scan) -> bool:
-        """Whether all that spells the groups of a scan is loaded."""
-        account = self.accounts[scan.account]
-        rollups = [rollup_for(scan.table, grouping) for grouping in scan.groupings]
-        names = (DIMENSIONS[name].lexicon_name for name in dimensions_of(scan.groupings))
-        return all(name is None or (account, name) in self._words.lexicons for name in names) and all(
-            (account, rollup) in self._words.combinations for rollup in rollups if rollup and rollup.is_combined
-        )
-
-    def _lexicon(self, cursor: duckdb.DuckDBPyConnection, account: Account, dimension: str) -> Lexicon | None:
-        name = DIMENSIONS[dimension].lexicon_name
-        if name is None:
-            return None
-        lexicon = self._words.lexicons.get((account, name))
-        if lexicon is None:
-            rows = cursor.execute(
-                f"SELECT value FROM {DATABASE}.lexicon WHERE account = ? AND dimension = ? ORDER BY code",
-                [self._numbers[account.id], name],
-            ).fetchall()
-            lexicon = self._words.lexicons[account, name] = Lexicon([value for (value,) in rows])
-        return lexicon
-
-    def _combinations_of(self, cursor: duckdb.DuckDBPyConnection, account: Account, rollup: Rollup) -> Combinations:
-        found = self._words.combinations.get((account, rollup))
-        if found is None:
-            found = read_combinations(cursor, self._numbers[account.id], rollup)
-            self._words.combinations[account, rollup] = found
-        return found
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
