@@ -28,6 +28,7 @@ from .drill_down import groups_within, rows_within
 from .flights import Flights
 from .gate import ScanGate
 from .planner import SharedKey, covers, fuse, listings, shared_keys
+from .shared_answers import SharedAnswers
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +66,14 @@ class StatsLoader:
         *,
         cache: AnswerCache | None = None,
         flights: Flights | None = None,
+        shared: SharedAnswers | None = None,
     ) -> None:
         self.sharing = Sharing()
         self._snapshot = snapshot
         self._gate = gate
         self._cache = cache or AnswerCache()
         self._flights = flights or Flights()
+        self._shared = shared
         self._slots = asyncio.Semaphore(max_scans)
         self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
@@ -111,6 +114,8 @@ class StatsLoader:
         """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""
         self.sharing.distinct += len(queries)
         kept = {query: answer for query in queries if (answer := self._kept(query)) is not None}
+        if self._shared is not None and len(kept) < len(queries):
+            kept |= await self._kept_by_others(self._shared, [query for query in queries if query not in kept])
         self.sharing.cache_hits += len(kept)
         started = self._start_scans([query for query in queries if query not in kept])
         return [_ready(kept[query]) if query in kept else self._start_answer(query, started) for query in queries]
@@ -124,6 +129,15 @@ class StatsLoader:
     def _kept(self, query: StatsQuery) -> Answer | None:
         account = self._snapshot.accounts.get(query.scope.account)
         return None if account is None else self._cache.find(query, account)
+
+    async def _kept_by_others(self, shared: SharedAnswers, queries: Sequence[StatsQuery]) -> dict[StatsQuery, Answer]:
+        """What other processes have answered; from now on it is kept here too."""
+        accounts = self._snapshot.accounts
+        asked = {query: accounts[query.scope.account] for query in queries if query.scope.account in accounts}
+        found = await shared.find(asked)
+        for query, answer in found.items():
+            self._cache.keep(query, asked[query], answer)
+        return found
 
     def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
         """For each key the scan that answers all of its questions: one that runs already, or a new one."""
@@ -167,6 +181,8 @@ class StatsLoader:
         if answer is None:
             answer = cut(query, parts, account)
             self._cache.keep(query, account, answer)
+            if self._shared is not None:
+                self._shared.keep(query, account, answer)
         return answer
 
     async def _fetched(self, listing: Listing) -> ListingResult:

@@ -12,6 +12,7 @@ from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
 from ..resolvers.loader import StatsLoader
+from ..resolvers.shared_answers import SharedAnswers
 from ..warehouse.store import Warehouse
 from .context import RequestContext
 from .documents import Documents
@@ -33,6 +34,7 @@ class Engine:
     documents: Documents = field(default_factory=Documents)
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
+    shared: SharedAnswers | None = None  # with other processes
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -42,7 +44,7 @@ class Engine:
         Raises ``WarehouseUnavailable``.
         """
         snapshot = self.warehouse.snapshot()
-        loader = StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights)
+        loader = StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights, shared=self.shared)
         reader = present_reader()
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
