@@ -223,6 +223,10 @@ def _append(draft: Draft, columns: FactColumns) -> None:
         draft.insert(table.value, values)
     draft.days |= columns.days
 
+    def settle(self) -> None:
+        """Take what has been added for known: it is written."""
+        self._known = {lexicon: len(codes) for lexicon, codes in self._codes.items()}
+
 
 def _publish(path: Path, entries: Iterable[Entry]) -> None:
     """List these entries among all others, and take away what has been out of use for long enough."""
