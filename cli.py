@@ -66,11 +66,13 @@ from .server.settings import (
     PRODUCTION,
     RATE_LIMIT,
     SEGMENTS,
+    UPSTREAM_ACCOUNTS,
+    UPSTREAM_KEY,
     WAREHOUSE,
     ServerSettings,
     read_settings,
 )
-from .warehouse.addresses import DEFAULT_ADDRESS, file_of
+from .warehouse.addresses import DEFAULT_ADDRESS, file_of, is_upstream
 
 cli = typer.Typer(
     help="fanin: many questions in, few scans, every answer in its documented shape out.",
@@ -120,17 +122,31 @@ def serve(
         bool,
         typer.Option("--production", envvar=PRODUCTION, help="No introspection, suggestions, GraphiQL and costs."),
     ] = False,
+    upstream_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar=UPSTREAM_KEY,
+            show_envvar=True,
+            help="The key to ask an upstream API with; every user of a machine sees its command lines, not its variables.",
+        ),
+    ] = None,
+    upstream_accounts: Annotated[
+        str | None,
+        typer.Option(envvar=UPSTREAM_ACCOUNTS, help="An upstream's accounts: acme=Europe/Madrid:EUR,blog."),
+    ] = None,
 ) -> None:
     """Serve GraphQL, the batch API and GraphiQL."""
     told = _environment(warehouse, host, insecure, keys, rate_limit, segments)
+    told |= {UPSTREAM_KEY: upstream_key or "", UPSTREAM_ACCOUNTS: upstream_accounts or ""}
     told[PRODUCTION] = "1" if production else ""
     settings = read_settings({**os.environ, **told})
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
-    engine = open_engine(warehouse, segments)
+    engine = open_engine(warehouse, segments, settings.upstream)
     listening = _listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    accounts = ", ".join(engine.warehouse.snapshot().accounts) or "none yet"
+    unnamed = "an upstream API" if is_upstream(warehouse) else "none yet"
+    accounts = ", ".join(engine.warehouse.snapshot().accounts) or unnamed
     messages.print(f"fanin serves [bold]{escape(accounts)}[/bold] on {address}", soft_wrap=True)
     graphql = "GraphQL" if production else "GraphiQL"
     messages.print(
@@ -163,6 +179,8 @@ def _environment(
 def _doors(credentials: Credentials) -> str:
     if credentials.is_open:
         return "open: no keys asked for"
+    if credentials.passed_on:
+        return "passes credentials on"
     shown = ["API keys"] if credentials.keys is not None and credentials.keys.asks else []
     return f"asks for {' or '.join([*shown, *(['access tokens'] if credentials.tokens else [])])}"
 
@@ -197,8 +215,7 @@ def create_worker_app() -> Starlette:
 
 def _refuse_open_doors(host: str, credentials: Credentials) -> None:
     """Where other machines reach the server, it asks for credentials or was told not to."""
-    asks = credentials.tokens is not None or (credentials.keys is not None and credentials.keys.asks)
-    if not asks and not credentials.may_be_open:
+    if not credentials.asks and not credentials.may_be_open:
         raise BadRequest(
             f"{host} can be reached from other machines and no keys are set; make one with fanin keys create, "
             "or say --insecure to serve it open"
@@ -450,11 +467,11 @@ def _read(request: str) -> Any:
 
 def _with_engine(warehouse: str, segments: Path | None, work: Callable[[Engine], Any]) -> Any:
     engine = open_engine(warehouse, segments)
-    try:
 
-        async def run() -> Any:
+    async def run() -> Any:
+        try:
             return await work(engine)
+        finally:
+            await engine.close()
 
-        return asyncio.run(run())
-    finally:
-        engine.warehouse.close()
+    return asyncio.run(run())

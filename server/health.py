@@ -10,6 +10,7 @@ from ..catalog.errors import StatsError
 from ..rest_compat.responses import JSONResponse
 from ..schema.engine import Engine
 from ..schema.reading import present_reader
+from ..warehouse.store import ReportWarehouse
 
 
 def health_routes(engine: Engine) -> list[Route]:
@@ -17,7 +18,14 @@ def health_routes(engine: Engine) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def ready(request: Request) -> Response:
-        """Whether the warehouse can be read now; how many accounts it holds is told where everyone may read them."""
+        """Whether the warehouse can be read now; how many accounts it holds is told where everyone may read them.
+
+        Of an upstream it tells what is known without asking.
+        """
+        if isinstance(engine.warehouse, ReportWarehouse):
+            standing = engine.warehouse.standing
+            ready = standing != "unavailable"
+            return JSONResponse({"status": "ok" if ready else standing, "upstream": standing}, 200 if ready else 503)
         try:
             accounts = engine.warehouse.snapshot().accounts
         except StatsError:
