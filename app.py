@@ -18,6 +18,7 @@ from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.documents import Documents
 from .schema.engine import Engine
+from .server.answer_stores import shared_answers
 from .server.api_reference import docs_routes
 from .server.compression import Compression
 from .server.dashboard import dashboard_routes
@@ -49,7 +50,8 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     Raises ``BadRequest`` for settings that cannot be served.
     """
     settings = settings or ServerSettings()
-    engine = replace(engine, documents=Documents(settings.documents))
+    shared = shared_answers(settings)
+    engine = replace(engine, documents=Documents(settings.documents), shared=shared or engine.shared)
     guard, callers = entrance(engine, settings)
     live = LiveAnswers(engine, callers)
 
@@ -58,6 +60,8 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         yield
         await live.close()
         await callers.limits.close()
+        if shared is not None:
+            await shared.close()
         await engine.close()
 
     app = Starlette(

@@ -12,7 +12,7 @@ import logging
 import operator
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from .drill_down import groups_within, rows_within
 from .flights import Flights
 from .gate import ScanGate
 from .planner import SharedKey, covers, fuse, listings, shared_keys
+from .shared_answers import SharedAnswers
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +65,17 @@ class Loader:
         self.sharing = Sharing()
         self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
+        self._asked: set[StatsQuery] = set()
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later."""
+
+    def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        """The answer to one question as JSON in this form, where it is kept: told at once, and counted like any other."""
+        return None
+
+    def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
+        """Keep what the answer to a question looks like as JSON in this form, beside the answer if that is kept."""
 
     async def load(self, query: StatsQuery) -> Answer:
         """The answer to one question.  Equal questions share one; leaving early harms no one else.
@@ -79,6 +88,7 @@ class Loader:
             return await asyncio.shield(answering)
         except StatsError as error:
             self._loader.clear(query)  # errors are never cached
+            self._asked.discard(query)
             raise error.copy() from None
 
     async def close(self) -> None:
@@ -88,6 +98,13 @@ class Loader:
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running."""
         raise NotImplementedError
+
+    def _count_distinct(self, query: StatsQuery) -> bool:
+        """Whether this request asks it for the first time."""
+        is_new = query not in self._asked
+        self._asked.add(query)
+        self.sharing.distinct += is_new
+        return is_new
 
     def _begin(self, answering: Callable[..., Awaitable[Answer]], *asked: Any) -> asyncio.Task[Answer]:
         answer = asyncio.create_task(_named_failures(answering, *asked))
@@ -120,23 +137,36 @@ class StatsLoader(Loader):
         *,
         cache: AnswerCache | None = None,
         flights: Flights | None = None,
+        shared: SharedAnswers | None = None,
     ) -> None:
         super().__init__()
         self._snapshot = snapshot
         self._gate = gate
         self._cache = cache or AnswerCache()
         self._flights = flights or Flights()
+        self._shared = shared
         self._slots = asyncio.Semaphore(max_scans)
         self._closed = False
+        self._announced: list[StatsQuery] = []
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
         self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
         self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
-        for query in queries:
-            for key in shared_keys(query):
-                self._expected[key][query] = None
+        self._announced += queries  # sorted by key once there is a scan to begin: what is kept needs none
+
+    def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        account = self._snapshot.accounts.get(query.scope.account)
+        text = None if account is None else self._cache.find_form(query, account, form)
+        if text is not None:
+            self.sharing.fields += 1
+            self.sharing.cache_hits += self._count_distinct(query)
+        return text
+
+    def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
+        if (account := self._snapshot.accounts.get(query.scope.account)) is not None:
+            self._cache.keep_form(query, account, form, text)
 
     async def close(self) -> None:
         """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
@@ -149,15 +179,27 @@ class StatsLoader(Loader):
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""
-        self.sharing.distinct += len(queries)
         kept = {query: answer for query in queries if (answer := self._kept(query)) is not None}
-        self.sharing.cache_hits += len(kept)
+        if self._shared is not None and len(kept) < len(queries):
+            kept |= await self._kept_by_others(self._shared, [query for query in queries if query not in kept])
+        for query in queries:
+            is_new = self._count_distinct(query)
+            self.sharing.cache_hits += is_new and query in kept
         started = self._start_scans([query for query in queries if query not in kept])
         return [_ready(kept[query]) if query in kept else self._begin(self._cut, query, started) for query in queries]
 
     def _kept(self, query: StatsQuery) -> Answer | None:
         account = self._snapshot.accounts.get(query.scope.account)
         return None if account is None else self._cache.find(query, account)
+
+    async def _kept_by_others(self, shared: SharedAnswers, queries: Sequence[StatsQuery]) -> dict[StatsQuery, Answer]:
+        """What other processes have answered; from now on it is kept here too."""
+        accounts = self._snapshot.accounts
+        asked = {query: accounts[query.scope.account] for query in queries if query.scope.account in accounts}
+        found = await shared.find(asked)
+        for query, answer in found.items():
+            self._cache.keep(query, asked[query], answer)
+        return found
 
     def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
         """For each key the scan that answers all of its questions: one that runs already, or a new one."""
@@ -172,6 +214,10 @@ class StatsLoader(Loader):
 
     def _coming(self, key: SharedKey) -> list[StatsQuery]:
         """What is expected and not kept."""
+        for query in self._announced:
+            for own in shared_keys(query):
+                self._expected[own][query] = None
+        self._announced.clear()
         return [query for query in self._expected[key] if self._kept(query) is None]
 
     async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
@@ -189,6 +235,8 @@ class StatsLoader(Loader):
         if answer is None:
             answer = cut(query, parts, account)
             self._cache.keep(query, account, answer)
+            if self._shared is not None:
+                self._shared.keep(query, account, answer)
         return answer
 
     async def _fetched(self, listing: Listing) -> ListingResult:

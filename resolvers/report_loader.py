@@ -34,7 +34,8 @@ class ReportLoader(Loader):
         await asyncio.gather(*self._answers, return_exceptions=True)
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
-        self.sharing.distinct += len(queries)
+        for query in queries:
+            self._count_distinct(query)
         return [self._begin(self._answer, query) for query in queries]
 
     async def _answer(self, query: StatsQuery) -> Answer:

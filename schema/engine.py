@@ -14,10 +14,12 @@ from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
 from ..resolvers.loader import Loader, StatsLoader
 from ..resolvers.report_loader import ReportLoader
+from ..resolvers.shared_answers import SharedAnswers
 from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 from .context import RequestContext
 from .documents import Documents
 from .reading import present_reader
+from .vantages import Vantages
 
 
 def utc_now() -> datetime:
@@ -35,6 +37,8 @@ class Engine:
     documents: Documents = field(default_factory=Documents)
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
+    shared: SharedAnswers | None = None  # with other processes
+    vantages: Vantages = field(default_factory=Vantages)
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -48,9 +52,16 @@ class Engine:
         loader = self._loader(snapshot, max_scans)
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
+        now = self.clock()
         try:
             yield RequestContext(
-                accounts, loader, self.clock(), self.segments, reader.identity, documents=self.documents
+                accounts,
+                loader,
+                now,
+                self.segments,
+                reader.identity,
+                documents=self.documents,
+                vantage=self.vantages.of(snapshot.accounts, reader.identity, now),
             )
         finally:
             await loader.close()
@@ -69,4 +80,4 @@ class Engine:
     def _loader(self, snapshot: Snapshot | ReportSnapshot, max_scans: int) -> Loader:
         if isinstance(snapshot, ReportSnapshot):
             return ReportLoader(snapshot, max_scans, flights=self.flights)
-        return StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights)
+        return StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights, shared=self.shared)
