@@ -29,7 +29,7 @@ WarehouseOption = Annotated[
     typer.Option(
         "--warehouse",
         envvar=WAREHOUSE,
-        help="duckdb:///file, relative to this folder; duckdb:////file from the root.",
+        help="duckdb:///file, relative to this folder; duckdb:////file from the root; https://host/api/v1 asks an upstream.",
     ),
 ]
 

@@ -18,7 +18,7 @@ from ..catalog.errors import StatsError
 from ..catalog.periods import Window
 from ..rest_compat.responses import JSONResponse
 from ..schema.reading import present_reader
-from ..warehouse.store import Listing, Snapshot, Warehouse
+from ..warehouse.store import Listing, ReportWarehouse, Snapshot, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ TRUE_FOR_S = 1.0  # so that any number of probes is one small statement a second
 class Readiness:
     """Whether requests should be sent here: the warehouse answers, and the server is not about to stop."""
 
-    warehouse: Warehouse
+    warehouse: Warehouse | ReportWarehouse
     clock: Callable[[], float] = time.monotonic
     leaving: bool = False
     _answers: bool = False
@@ -78,9 +78,14 @@ def health_routes(readiness: Readiness) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def ready(request: Request) -> Response:
-        """Whether to send requests; how many accounts there are is told where everyone may read them."""
+        """Whether to send requests; how many accounts there are is told where everyone may read them.
+
+        Of an upstream it tells what is known without asking.
+        """
         if readiness.leaving:
             return JSONResponse({"status": "leaving"}, 503)
+        if isinstance(readiness.warehouse, ReportWarehouse):
+            return _standing(readiness.warehouse.standing)
         try:
             accounts = readiness.warehouse.snapshot().accounts
         except StatsError:
@@ -95,3 +100,8 @@ def health_routes(readiness: Readiness) -> list[Route]:
         Route("/health", ready, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
     ]
+
+
+def _standing(standing: str) -> Response:
+    ready = standing != "unavailable"
+    return JSONResponse({"status": "ok" if ready else standing, "upstream": standing}, 200 if ready else 503)

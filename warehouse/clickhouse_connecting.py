@@ -69,7 +69,9 @@ def place_of(address: str) -> ClickHousePlace:
         raise BadRequest(f"The ClickHouse address cannot be read; accepted: {EXAMPLE}")
     for name in given:
         if name not in _ACCEPTED:
-            raise BadRequest(f"The ClickHouse address has an unknown part '{name[:40]}'; accepted: {', '.join(_ACCEPTED)}")
+            raise BadRequest(
+                f"The ClickHouse address has an unknown part '{name[:40]}'; accepted: {', '.join(_ACCEPTED)}"
+            )
     secure = _flag(given.get("secure", "0"))
     return ClickHousePlace(
         parts.hostname,
