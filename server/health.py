@@ -43,16 +43,18 @@ class Readiness:
 
     async def reads(self) -> bool:
         """Whether the warehouse answered when it was last asked, a moment ago at most; all who ask wait for one look."""
+        if isinstance(self.warehouse, ReportWarehouse):
+            return self.warehouse.standing != "unavailable"
         if self._looking is None and self.clock() >= self._true_until:
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(self._look(self.warehouse))
         if self._looking is not None:
             await asyncio.shield(self._looking)
         return self._answers
 
-    async def _look(self) -> None:
+    async def _look(self, warehouse: Warehouse) -> None:
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
-                await ask_little(self.warehouse.snapshot())
+                await ask_little(warehouse.snapshot())
             self._answers = True
         except (StatsError, TimeoutError):
             self._answers = False
