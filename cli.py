@@ -51,6 +51,7 @@ from .ingest.site_rules import SiteRules, overridden, read_site_rules
 from .ingest.summaries import ImportSummary, LineClass
 from .key_commands import KeysOption, keys_cli
 from .rest_compat.batch import open_batch, validate_batch
+from .rest_compat.encoded import decoded
 from .rest_compat.plan import Plan, PlanRefused, read_plan
 from .rest_compat.streaming import Record, batch_records, folded, ndjson_line
 from .schema.engine import Engine
@@ -444,7 +445,7 @@ async def _run_batch(plan: Plan, engine: Engine, *, stream: bool) -> str:
             sharing, wall_ms = batch.sharing, batch.wall_ms
     answer = folded(records, plan)
     if not stream:
-        print_json(answer)
+        print_json(decoded(answer))
     messages.print(f"{answer['status']} in {wall_ms:.0f} ms, {sharing.scans} scans")
     return answer["status"]
 

@@ -17,6 +17,7 @@ from ..warehouse.store import Warehouse
 from .context import RequestContext
 from .documents import Documents
 from .reading import present_reader
+from .vantages import Vantages
 
 
 def utc_now() -> datetime:
@@ -35,6 +36,7 @@ class Engine:
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
     shared: SharedAnswers | None = None  # with other processes
+    vantages: Vantages = field(default_factory=Vantages)
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -48,9 +50,16 @@ class Engine:
         reader = present_reader()
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
+        now = self.clock()
         try:
             yield RequestContext(
-                accounts, loader, self.clock(), self.segments, reader.identity, documents=self.documents
+                accounts,
+                loader,
+                now,
+                self.segments,
+                reader.identity,
+                documents=self.documents,
+                vantage=self.vantages.of(snapshot.accounts, reader.identity, now),
             )
         finally:
             await loader.close()
