@@ -77,7 +77,9 @@ class Claims:
     def check(self) -> None:
         """Before anything is written.  Raises ``WarehouseUnavailable`` when the claims could not be held."""
         if any(time.monotonic() > until for until in self._held.values()):
-            raise WarehouseUnavailable("The import was cut off from the warehouse for too long; nothing of it is seen, repeat it")
+            raise WarehouseUnavailable(
+                "The import was cut off from the warehouse for too long; nothing of it is seen, repeat it"
+            )
 
     def _renew(self) -> None:
         while not self._ending.wait(self._lease_s / _RENEWALS):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,9 +20,9 @@ from ..catalog.accounts import check_account_id
 from ..catalog.errors import BadRequest
 from ..catalog.filters import folded
 from .clickhouse_claims import LEASE_S, Claims
-from .clickhouse_connecting import ClickHousePlace, connect, failures_told
+from .clickhouse_connecting import ClickHousePlace, connect, write_failures_told
 from .clickhouse_reading import read_layout
-from .clickhouse_tables import VERSIONED, create_statements, local_name
+from .clickhouse_tables import VERSIONED, local_name
 from .facts import Session
 from .writing import _check_currency, _check_time_zone, _Columns, _Encoder, _LocalTime
 
@@ -45,23 +45,6 @@ _ON_A_CLUSTER: Mapping[str, Any] = {
 _SWEEPING = {"lightweight_deletes_sync": 2}
 
 
-def make_tables(place: ClickHousePlace, statements: Sequence[str]) -> None:
-    """Run the statements that make database and tables.  Raises ``WarehouseUnavailable``."""
-    database, *tables = statements
-    with _write_failures_told(place):
-        with closing(connect(place, "default")) as client:
-            client.command(database)
-        with closing(connect(place)) as client:
-            for statement in tables:
-                client.command(statement)
-
-
-def init_statements(place: ClickHousePlace, cluster: str) -> list[str]:
-    """Everything ``make_tables`` runs, the database first."""
-    on = f" ON CLUSTER '{cluster}'" if cluster else ""
-    return [f"CREATE DATABASE IF NOT EXISTS `{place.database}`{on}", *create_statements(cluster)]
-
-
 @contextmanager
 def writing_clickhouse(place: ClickHousePlace, *, lease_s: float = LEASE_S) -> Iterator[ClickHouseWriter]:
     """Change the warehouse at a place.  All of it is published at the end, nothing on an exception.
@@ -69,17 +52,13 @@ def writing_clickhouse(place: ClickHousePlace, *, lease_s: float = LEASE_S) -> I
     Raises ``WarehouseBusy`` while another import writes the same account, ``WarehouseUnavailable`` when there is no
     warehouse or it cannot be written.
     """
-    with closing(connect(place)) as client, _write_failures_told(place):
+    with closing(connect(place)) as client, write_failures_told(place):
         cluster = read_layout(client, place)
         settings = {**_INSERTING, **(_ON_A_CLUSTER if cluster else {})}
         with Claims(place, settings, lease_s) as claims:
             writer = ClickHouseWriter(client, claims, cluster, settings)
             yield writer
             writer.publish()
-
-
-def _write_failures_told(place: ClickHousePlace) -> Any:
-    return failures_told(f"{place} cannot be written; its log and ours tell why")
 
 
 @dataclass(slots=True)
@@ -196,7 +175,7 @@ class ClickHouseWriter:
             [draft.id, draft.version, draft.number, draft.time_zone, draft.currency, draft.first_day, draft.last_day, uuid.uuid4().hex]
             for draft in changed
         ]  # fmt: skip
-        self._client.insert("accounts", rows, _ACCOUNT_COLUMNS, settings=self._settings)
+        self._client.insert("accounts", rows, _ACCOUNT_COLUMNS, settings=dict(self._settings))
 
     def _there(self, account_id: str) -> _Draft:
         draft = self._draft(account_id)
@@ -278,7 +257,7 @@ class ClickHouseWriter:
 
     def _rows(self, text: str, **parameters: Any) -> list[tuple[Any, ...]]:
         settings = {"select_sequential_consistency": 1} if self._cluster else {}
-        return [*self._client.query(text, parameters, settings=settings).result_rows]
+        return [tuple(row) for row in self._client.query(text, parameters, settings=settings).result_rows]
 
 
 _ACCOUNT_COLUMNS = ("id", "version", "account", "time_zone", "currency", "first_day", "last_day", "stamp")
