@@ -28,7 +28,7 @@ from email.policy import HTTP
 from pathlib import Path
 from typing import Any
 
-import chdb
+import chdb  # pyright: ignore[reportMissingImports]  it is in an environment of its own
 import lz4.frame
 import uvicorn
 from starlette.applications import Starlette
@@ -143,7 +143,7 @@ def application() -> Starlette:
 
 def _fields(content_type: str, body: bytes) -> dict[str, str]:
     """The fields of a form."""
-    message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    message: Any = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     return {
         str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True).decode()
         for part in message.iter_parts()

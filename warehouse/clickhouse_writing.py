@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
-from ..catalog.accounts import check_account_id
+from ..catalog.accounts import check_account_id, check_currency, check_time_zone
 from ..catalog.errors import BadRequest
 from ..catalog.filters import folded
 from .clickhouse_claims import LEASE_S, Claims
 from .clickhouse_connecting import ClickHousePlace, connect, write_failures_told
 from .clickhouse_reading import read_layout
 from .clickhouse_tables import VERSIONED, local_name
+from .coding import Encoder, FactColumns, LocalTime
 from .facts import Session
-from .writing import _check_currency, _check_time_zone, _Columns, _Encoder, _LocalTime
 
 _BATCH = 100_000  # sessions held as Python values before they become columns
 
@@ -70,7 +70,7 @@ class _Draft:
     version: int  # the one that is written
     time_zone: str
     currency: str
-    encoder: _Encoder
+    encoder: Encoder
     first_day: int | None = None
     last_day: int | None = None
     changed: bool = False
@@ -113,11 +113,11 @@ class ClickHouseWriter:
         and its money would no longer mean what they meant.
         """
         check_account_id(account_id)
-        _check_time_zone(time_zone)
-        _check_currency(currency)
+        check_time_zone(time_zone)
+        check_currency(currency)
         draft = self._draft(account_id)
         if draft is None:
-            draft = _Draft(account_id, _new_number(), 1, time_zone, currency, _Encoder([]), changed=True)
+            draft = _Draft(account_id, _new_number(), 1, time_zone, currency, Encoder([]), changed=True)
             self._drafts[account_id] = draft
         elif (draft.time_zone, draft.currency) != (time_zone, currency):
             raise BadRequest(
@@ -128,7 +128,7 @@ class ClickHouseWriter:
     def add_sessions(self, account_id: str, sessions: Iterable[Session], *, digest: str, source_name: str) -> int:
         """Append sessions and what belongs to them, and raise the account's data version.  Returns how many."""
         draft = self._there(account_id)
-        columns = _Columns(0, _LocalTime(draft.time_zone), draft.encoder)
+        columns = FactColumns(0, LocalTime(draft.time_zone), draft.encoder)
         ((before,),) = self._rows(
             "SELECT max(session) FROM sessions WHERE account = {account:UInt64}", account=draft.number
         )
@@ -162,7 +162,7 @@ class ClickHouseWriter:
                 f"Account {account_id} holds imported logs, which {source_name} would replace; name another"
             )
         self._drafts[account_id] = _Draft(
-            account_id, _new_number(), draft.version, draft.time_zone, draft.currency, _Encoder([]), changed=True
+            account_id, _new_number(), draft.version, draft.time_zone, draft.currency, Encoder([]), changed=True
         )
 
     def publish(self) -> None:
@@ -206,7 +206,7 @@ class ClickHouseWriter:
             "SELECT dimension, value FROM lexicon FINAL WHERE account = {account:UInt64} ORDER BY dimension, code",
             account=number,
         )
-        return _Draft(account_id, number, version + 1, time_zone, currency, _Encoder(words), first, last)
+        return _Draft(account_id, number, version + 1, time_zone, currency, Encoder(words), first, last)
 
     def _sweep(self, number: int, version: int) -> None:
         """Take out what bears a later version than the one that is read: an import that died has left it."""
@@ -225,7 +225,7 @@ class ClickHouseWriter:
         """A table as rows are deleted from it: those of a cluster are on each of its servers."""
         return f"{local_name(table)} ON CLUSTER '{self._cluster}'" if self._cluster else table
 
-    def _append(self, draft: _Draft, columns: _Columns) -> None:
+    def _append(self, draft: _Draft, columns: FactColumns) -> None:
         """The words first: what reads a code finds it spelled."""
         self._append_words(draft)
         for table, values in columns.take().items():
