@@ -76,7 +76,8 @@ from .server.settings import (
     read_settings,
 )
 from .server.workers import Workers
-from .warehouse.addresses import DEFAULT_ADDRESS, file_of, is_upstream
+from .warehouse.addresses import DEFAULT_ADDRESS, is_upstream
+from .warehouse_commands import warehouse_cli
 
 cli = typer.Typer(
     help="fanin: many questions in, few scans, every answer in its documented shape out.",
@@ -86,6 +87,7 @@ cli = typer.Typer(
 )
 cli.add_typer(accounts_cli, name="accounts")
 cli.add_typer(keys_cli, name="keys")
+cli.add_typer(warehouse_cli, name="warehouse")
 cli.command()(export)
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
@@ -312,7 +314,7 @@ def import_files(
     written_as = _written_as(log_format, mapping)
     with _progress("Reading") as report, rejects_into(rejects) as on_damaged:
         paths = files_named(files)
-        summary = _spelled(import_log(paths, account, file_of(warehouse), rules, report, written_as, on_damaged))
+        summary = _spelled(import_log(paths, account, warehouse, rules, report, written_as, on_damaged))
     if as_json:
         print_json(summary)
     else:
@@ -404,7 +406,7 @@ def demo_data(
     seed: Annotated[int, typer.Option(envvar="FANIN_SEED", help="The same seed makes the same shop.")] = 1,
 ) -> None:
     """Fill an account with a made-up shop that ends today."""
-    added = load_demo(file_of(warehouse), account, now=datetime.now(UTC), days=days, sessions=sessions, seed=seed)
+    added = load_demo(warehouse, account, now=datetime.now(UTC), days=days, sessions=sessions, seed=seed)
     messages.print(f"{added:,} sessions into account {account}" if added else f"account {account} is up to date")
 
 
