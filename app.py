@@ -26,7 +26,7 @@ from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
 from .server.graphql_socket import socket_routes
 from .server.graphql_view import graphql_routes
-from .server.health import health_routes
+from .server.health import Readiness, health_routes
 from .server.house import RequestIds, told_http_error, told_internal_error
 from .server.live_answers import LiveAnswers
 from .server.settings import (
@@ -54,6 +54,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     engine = replace(engine, documents=Documents(settings.documents), shared=shared or engine.shared)
     guard, callers = entrance(engine, settings)
     live = LiveAnswers(engine, callers)
+    readiness = Readiness(engine.warehouse)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -73,13 +74,13 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
             *rest_routes(engine),
             *openapi_routes(),
             *docs_routes(),
-            *health_routes(engine),
+            *health_routes(readiness),
         ],
         middleware=[Middleware(RequestIds), Middleware(Compression), *guard],
         exception_handlers={HTTPException: told_http_error, Exception: told_internal_error},
         lifespan=lifespan,
     )
-    app.state.live = live
+    app.state.live, app.state.readiness = live, readiness
     return app
 
 

@@ -35,6 +35,9 @@ RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
 CACHE_STORE = "FANIN_CACHE_STORE"
 CORS_ORIGINS = "FANIN_CORS_ORIGINS"
 ALLOWED_HOSTS = "FANIN_ALLOWED_HOSTS"
+TRUSTED_PROXIES = "FANIN_TRUSTED_PROXIES"
+DRAIN_SECONDS = "FANIN_DRAIN_SECONDS"
+GRACE_SECONDS = "FANIN_GRACE_SECONDS"
 PERSISTED_QUERIES = "FANIN_PERSISTED_QUERIES"
 PRODUCTION = "FANIN_PRODUCTION"
 GRAPHQL_LIMITS = "FANIN_GRAPHQL_LIMITS"
@@ -61,6 +64,9 @@ SETTINGS: dict[str, str] = {
     CORS_ORIGINS: "origins whose pages may ask, joined by commas, or *",
     ALLOWED_HOSTS: "names the server goes by beside those of the loopback, joined by commas, such as *.example.com, or *; "
     "unless said, any name will do except on a loopback host that is open",
+    TRUSTED_PROXIES: "addresses and networks, joined by commas, whose X-Forwarded-For and -Proto are believed; none unless said",
+    DRAIN_SECONDS: "seconds that a server asked to stop serves on while /readyz says no; 0 unless said",
+    GRACE_SECONDS: "seconds that requests under way then have to finish; 10 unless said",
     PERSISTED_QUERIES: "a manifest (JSON) of the only GraphQL documents that may be run, or off to keep none that callers send",
     PRODUCTION: "1 tells GraphQL callers no more than they ask: no introspection, no suggestions, no GraphiQL, no costs",
     GRAPHQL_LIMITS: "limits of a GraphQL document that differ, such as max_depth=15,max_aliases=200",
