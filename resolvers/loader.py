@@ -87,12 +87,22 @@ class StatsLoader:
 
     def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
         """The answer to one question as JSON in this form, where it is kept: told at once, and counted like any other."""
-        account = self._snapshot.accounts.get(query.scope.account)
-        text = None if account is None else self._cache.find_form(query, account, form)
+        text = self.form(query, form)
         if text is not None:
-            self.sharing.fields += 1
-            self.sharing.cache_hits += self._count_distinct(query)
+            self._count_kept(query)
         return text
+
+    def kept(self, query: StatsQuery) -> Answer | None:
+        """The answer to one question, where it is kept: told at once, and counted like any other."""
+        answer = self._kept(query)
+        if answer is not None:
+            self._count_kept(query)
+        return answer
+
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        """What ``kept_form`` tells, for whoever has asked the question already."""
+        account = self._snapshot.accounts.get(query.scope.account)
+        return None if account is None else self._cache.find_form(query, account, form)
 
     def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
         """Keep what the answer to a question looks like as JSON in this form, beside the answer if that is kept."""
@@ -136,6 +146,10 @@ class StatsLoader:
         answer.add_done_callback(_retrieve)
         self._answers.append(answer)
         return answer
+
+    def _count_kept(self, query: StatsQuery) -> None:
+        self.sharing.fields += 1
+        self.sharing.cache_hits += self._count_distinct(query)
 
     def _count_distinct(self, query: StatsQuery) -> bool:
         """Whether this request asks it for the first time."""

@@ -16,7 +16,7 @@ from ..warehouse.store import Warehouse
 from .context import RequestContext
 from .documents import Documents
 from .reading import present_reader
-from .vantages import Vantages
+from .vantages import Vantage, Vantages
 
 
 def utc_now() -> datetime:
@@ -35,6 +35,11 @@ class Engine:
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
     vantages: Vantages = field(default_factory=Vantages)
+
+    @property
+    def vantage(self) -> Vantage:
+        """That of a request that would be opened now.  Raises ``WarehouseUnavailable``."""
+        return self.vantages.of(self.warehouse.snapshot().accounts, present_reader().identity, self.clock())
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
