@@ -72,6 +72,20 @@ class Loader:
 
     def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
         """The answer to one question as JSON in this form, where it is kept: told at once, and counted like any other."""
+        text = self.form(query, form)
+        if text is not None:
+            self._count_kept(query)
+        return text
+
+    def kept(self, query: StatsQuery) -> Answer | None:
+        """The answer to one question, where it is kept: told at once, and counted like any other."""
+        answer = self._kept(query)
+        if answer is not None:
+            self._count_kept(query)
+        return answer
+
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        """What ``kept_form`` tells, for whoever has asked the question already."""
         return None
 
     def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
@@ -98,6 +112,13 @@ class Loader:
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running."""
         raise NotImplementedError
+
+    def _kept(self, query: StatsQuery) -> Answer | None:
+        return None
+
+    def _count_kept(self, query: StatsQuery) -> None:
+        self.sharing.fields += 1
+        self.sharing.cache_hits += self._count_distinct(query)
 
     def _count_distinct(self, query: StatsQuery) -> bool:
         """Whether this request asks it for the first time."""
@@ -156,13 +177,9 @@ class StatsLoader(Loader):
         """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
         self._announced += queries  # sorted by key once there is a scan to begin: what is kept needs none
 
-    def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
         account = self._snapshot.accounts.get(query.scope.account)
-        text = None if account is None else self._cache.find_form(query, account, form)
-        if text is not None:
-            self.sharing.fields += 1
-            self.sharing.cache_hits += self._count_distinct(query)
-        return text
+        return None if account is None else self._cache.find_form(query, account, form)
 
     def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
         if (account := self._snapshot.accounts.get(query.scope.account)) is not None:

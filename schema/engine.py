@@ -19,7 +19,7 @@ from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehou
 from .context import RequestContext
 from .documents import Documents
 from .reading import present_reader
-from .vantages import Vantages
+from .vantages import Vantage, Vantages
 
 
 def utc_now() -> datetime:
@@ -39,6 +39,11 @@ class Engine:
     flights: Flights = field(default_factory=Flights)
     shared: SharedAnswers | None = None  # with other processes
     vantages: Vantages = field(default_factory=Vantages)
+
+    @property
+    def vantage(self) -> Vantage:
+        """That of a request that would be opened now.  Raises ``WarehouseUnavailable``."""
+        return self.vantages.of(self.warehouse.snapshot().accounts, present_reader().identity, self.clock())
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
