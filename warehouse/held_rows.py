@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import duckdb
 import numpy as np
 
 from ..catalog.dimensions import Table
+from .account_files import AccountCursor
 from .blocks import Block
 from .cube import Cube, Layer, RolledRows, estimated_bytes
 from .rollup_reading import Combinations
@@ -19,7 +19,7 @@ from .store import Column, Lexicon
 RowsPerDay = tuple[Column, Column]
 
 
-def read_lexicons(cursor: duckdb.DuckDBPyConnection, account: int, names: Sequence[str]) -> dict[str, Lexicon]:
+def read_lexicons(cursor: AccountCursor, account: int, names: Sequence[str]) -> dict[str, Lexicon]:
     """The lexicons of these names, by one statement."""
     rows = cursor.execute(
         f"SELECT dimension, value FROM {DATABASE}.lexicon WHERE account = ? AND dimension IN ({_marks(names)}) "
@@ -32,9 +32,7 @@ def read_lexicons(cursor: duckdb.DuckDBPyConnection, account: int, names: Sequen
     return {name: Lexicon(own) for name, own in values.items()}
 
 
-def read_combinations(
-    cursor: duckdb.DuckDBPyConnection, account: int, rollups: Sequence[Rollup]
-) -> dict[Rollup, Combinations]:
+def read_combinations(cursor: AccountCursor, account: int, rollups: Sequence[Rollup]) -> dict[Rollup, Combinations]:
     """What the combinations of these roll-ups stand for, by one statement."""
     columns = cursor.execute(
         f"SELECT rollup, {', '.join(COMBINED_CODES)} FROM {DATABASE}.combinations "
@@ -49,7 +47,7 @@ def read_combinations(
     return found
 
 
-def read_rows_per_day(cursor: duckdb.DuckDBPyConnection, account: int, table: Table) -> RowsPerDay:
+def read_rows_per_day(cursor: AccountCursor, account: int, table: Table) -> RowsPerDay:
     columns = cursor.execute(
         f"SELECT day, count(*) AS rows FROM {DATABASE}.{table.value} WHERE account = ? GROUP BY day", [account]
     ).fetchnumpy()
@@ -60,7 +58,7 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def read_cube(cursor: duckdb.DuckDBPyConnection, account: int, table: Table, budget_bytes: int) -> Cube | None:
+def read_cube(cursor: AccountCursor, account: int, table: Table, budget_bytes: int) -> Cube | None:
     """The cube of one fact table of an account; None when it would take more than ``budget_bytes``."""
     if sum(_estimates(cursor, account, table)) > budget_bytes:
         return None
@@ -69,7 +67,7 @@ def read_cube(cursor: duckdb.DuckDBPyConnection, account: int, table: Table, bud
 
 
 def read_block(
-    cursor: duckdb.DuckDBPyConnection, account: int, table: Table, span: tuple[int, int], budget_bytes: int
+    cursor: AccountCursor, account: int, table: Table, span: tuple[int, int], budget_bytes: int
 ) -> Block | None:
     """The rows of one fact table over a span of days; None when they would take more than ``budget_bytes``, or when there
     are so many that to look through them takes longer than to leave it to the engine."""
@@ -97,7 +95,7 @@ def _narrow(column: Column) -> Column:
     return column.astype(next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max))
 
 
-def _estimates(cursor: duckdb.DuckDBPyConnection, account: int, table: Table) -> Iterator[int]:
+def _estimates(cursor: AccountCursor, account: int, table: Table) -> Iterator[int]:
     found = cursor.execute(
         f"SELECT count(*), max(combination) + 1, max(day) - min(day) + 1 FROM {DATABASE}.{by_day(table)} "
         "WHERE account = ? GROUP BY rollup",
@@ -107,7 +105,7 @@ def _estimates(cursor: duckdb.DuckDBPyConnection, account: int, table: Table) ->
         yield estimated_bytes(rows, combinations, days, len(ROLLED_METRICS[table]))
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection, account: int, rollup: Rollup) -> RolledRows:
+def _rows(cursor: AccountCursor, account: int, rollup: Rollup) -> RolledRows:
     metrics = ROLLED_METRICS[rollup.table]
     columns = cursor.execute(
         f"SELECT day, combination, {', '.join(metrics)} FROM {DATABASE}.{by_day(rollup.table)} "

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
-import duckdb
 import numpy as np
 
 from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS, Table
+from .account_files import AccountCursor
 from .blocks import Block, span_of
 from .cube import Cube
 from .grouping import group_rows, merge_groups
@@ -73,13 +74,13 @@ class AccountScans:
 
     account: Account
     number: int
-    connection: duckdb.DuckDBPyConnection
+    new_cursor: Callable[[], AccountCursor]
     memory: Memory
     has_rollups: bool
 
     def told_at_once(self, scans: Scans) -> tuple[ScanResult, ...] | None:
         """What cubes tell without any statement and in no time; None when it takes more than them."""
-        words = self._words(self.connection)
+        words = self._words(self.new_cursor())
         told: list[ScanResult] = []
         for scan in scans:
             cube = self._cube(scan)
@@ -88,7 +89,7 @@ class AccountScans:
             told.append(_told_by_cube(cube, scan, words))
         return tuple(told)
 
-    def read(self, cursor: duckdb.DuckDBPyConnection, scans: Scans) -> tuple[ScanResult, ...]:
+    def read(self, cursor: AccountCursor, scans: Scans) -> tuple[ScanResult, ...]:
         words = self._words(cursor)
         words.read_lexicons(name for scan in scans for name in dimensions_of(scan.groupings))
         words.read_combinations(scan for scan in scans if self._is_rolled_up(scan))
@@ -98,7 +99,7 @@ class AccountScans:
             told[scan.table] = result
         return tuple(result for result in told.values() if result is not None)
 
-    def fetch(self, cursor: duckdb.DuckDBPyConnection, listing: Listing) -> ListingResult:
+    def fetch(self, cursor: AccountCursor, listing: Listing) -> ListingResult:
         words = self._words(cursor)
         statement = build_listing(listing, self.number)
         columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
@@ -106,7 +107,7 @@ class AccountScans:
             name: Keys(columns[name], words.lexicon(name) if name in DIMENSIONS else None) for name in listing.columns
         }
 
-    def _words(self, cursor: duckdb.DuckDBPyConnection) -> AccountWords:
+    def _words(self, cursor: AccountCursor) -> AccountWords:
         return AccountWords(self.memory.words, self.account, self.number, cursor)
 
     def _is_rolled_up(self, scan: Scan) -> bool:
@@ -133,17 +134,17 @@ class AccountScans:
 
     def _build_cube(self, table: Table, budget_bytes: int) -> Cube | None:
         """The roll-ups of a table in memory; None when they would take more than there is room for."""
-        with self.connection.cursor() as cursor:
+        with closing(self.new_cursor()) as cursor:
             return read_cube(cursor, self.number, table, budget_bytes)
 
     def _build_block(self, scan: Scan, budget_bytes: int) -> Block | None:
         """The rows of a scan's days; None when they would take more than there is room for."""
-        with self.connection.cursor() as cursor:
+        with closing(self.new_cursor()) as cursor:
             return read_block(cursor, self.number, scan.table, span_of(scan.windows), budget_bytes)
 
     # --- by a statement ------------------------------------------------------------------------------------------
 
-    def _read(self, cursor: duckdb.DuckDBPyConnection, readings: list[_Reading]) -> Iterator[tuple[Scan, ScanResult]]:
+    def _read(self, cursor: AccountCursor, readings: list[_Reading]) -> Iterator[tuple[Scan, ScanResult]]:
         if not readings:
             return
         statements = [reading.statement for reading in readings]
@@ -186,7 +187,7 @@ class AccountScans:
     def _rows_per_day(self, table: Table) -> RowsPerDay:
         found = self.memory.days.get((self.account, table))
         if found is None:
-            with self.connection.cursor() as cursor:
+            with closing(self.new_cursor()) as cursor:
                 found = self.memory.days[self.account, table] = read_rows_per_day(cursor, self.number, table)
         return found
 

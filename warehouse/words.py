@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import duckdb
 import numpy as np
 
 from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS
 from ..catalog.filters import Filter
+from .account_files import AccountCursor
 from .conditions import conditions_of, passes
 from .held_rows import read_combinations, read_lexicons
 from .rollup_reading import Combinations, rollup_of
@@ -55,7 +55,7 @@ class AccountWords:
     words: Words
     account: Account
     number: int
-    cursor: duckdb.DuckDBPyConnection
+    cursor: AccountCursor
 
     def knows(self, scan: Scan) -> bool:
         """Whether all that a roll-up takes to tell this scan is kept."""

@@ -49,14 +49,15 @@ def the_page(*filters: Filter) -> list[StatsQuery]:
 @contextmanager
 def logged(warehouse: DuckDBWarehouse) -> Iterator[list[str]]:
     """What the engine itself says it was sent, while inside."""
-    connection = warehouse.snapshot()._connection
+    connection = warehouse._files.new_cursor()
     connection.execute("CALL enable_logging('QueryLog')")
     sent: list[str] = []
     yield sent
     connection.execute("CALL disable_logging()")
     found = connection.execute("SELECT message FROM duckdb_logs WHERE type = 'QueryLog' ORDER BY timestamp").fetchall()
     connection.execute("CALL truncate_duckdb_logs()")
-    sent += [text for (text,) in found if "_logging(" not in text]
+    connection.close()
+    sent += [text for (text,) in found if "_logging(" not in text and not text.startswith("ATTACH ")]
 
 
 async def answered(engine: Engine, queries: list[StatsQuery]) -> tuple[list[Any], int]:
