@@ -18,6 +18,7 @@ from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.documents import Documents
 from .schema.engine import Engine
+from .server.admission import admission
 from .server.api_reference import docs_routes
 from .server.compression import Compression
 from .server.dashboard import dashboard_routes
@@ -38,7 +39,12 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     Raises ``BadRequest`` for settings that cannot be served.
     """
     settings = settings or ServerSettings()
-    engine = replace(engine, documents=Documents(settings.documents))
+    engine = replace(
+        engine,
+        documents=Documents(settings.documents),
+        admission=admission(settings.load),
+        deadline_ms=settings.load["deadline_ms"],
+    )
     guard, callers = entrance(engine, settings)
     live = LiveAnswers(engine, callers)
 
@@ -65,6 +71,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         lifespan=lifespan,
     )
     app.state.live = live
+    app.state.admission = engine.admission
     return app
 
 

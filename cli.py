@@ -143,7 +143,7 @@ def serve(
         counts = settings.open_limit is not None or not credentials.is_open
         if counts and not settings.rate_limit_store:
             messages.print("  each worker counts for itself; FANIN_RATE_LIMIT_STORE lets them count together")
-        _serve_with_workers(told, listening, workers)
+        _serve_with_workers(told, settings, listening, workers)
 
 
 def _environment(
@@ -172,7 +172,7 @@ def _serve_alone(engine: Engine, settings: ServerSettings, listening: socket.soc
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
     app = create_app(engine, settings)
-    Server(server_config(app)).run(sockets=[listening])
+    Server(server_config(app, settings.load)).run(sockets=[listening])
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -180,10 +180,10 @@ def _leave(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _serve_with_workers(told: dict[str, str], listening: socket.socket, workers: int) -> None:
+def _serve_with_workers(told: dict[str, str], settings: ServerSettings, listening: socket.socket, workers: int) -> None:
     """Each process opens the warehouse for itself; all of them accept on one socket."""
     os.environ.update(told)
-    config = server_config("fanin.cli:create_worker_app", factory=True, workers=workers)
+    config = server_config("fanin.cli:create_worker_app", settings.load, factory=True, workers=workers)
     Multiprocess(config, sockets=[listening]).run()
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
-from ..catalog.errors import InternalError, StatsError
+from ..catalog.errors import GatewayTimeout, InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
 from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot, Source
@@ -75,6 +75,7 @@ class StatsLoader:
         self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
         self._closed = False
+        self._ending: StatsError = InternalError("Internal error")  # what is left unanswered hears when it is closed
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
         self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
         self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
@@ -98,14 +99,22 @@ class StatsLoader:
             self._loader.clear(query)  # errors are never cached
             raise error.copy() from None
 
+    def expire(self, deadline_ms: int) -> None:
+        """The request's own deadline: its scans are interrupted, and what they were for is ``GatewayTimeout``."""
+        self._ending = GatewayTimeout(f"Not answered within {deadline_ms} ms")
+        self._stop()
+
     async def close(self) -> None:
         """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
+        await asyncio.gather(*self._stop(), *self._answers, return_exceptions=True)
+
+    def _stop(self) -> list[asyncio.Task[Any]]:
         self._closed = True
         tasks: list[asyncio.Task[Any]] = [task for scans in self._scans.values() for _, task in scans]
         tasks += self._listings.values()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, *self._answers, return_exceptions=True)
+        return tasks
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""
@@ -147,7 +156,7 @@ class StatsLoader:
         except StatsError:
             raise
         except asyncio.CancelledError:
-            raise InternalError("Internal error") from None
+            raise self._ending.copy() from None
         except Exception:
             log.exception("request %s: a question failed unexpectedly", present_request_id())
             raise InternalError("Internal error") from None

@@ -19,7 +19,7 @@ from ..schema.engine import Engine
 from .batch import run_batch, validate_batch
 from .bodies import read_free_query, read_funnel, read_object
 from .execution import execute
-from .params import read_query, truth, with_path_values
+from .params import accounts_named, read_query, truth, with_path_values
 from .plan import PlanRefused, read_plan
 from .responses import (
     ClientGone,
@@ -90,11 +90,15 @@ def _told_errors(handler: Handler) -> Handler:
 def _funnel_steps(engine: Engine, endpoint: Endpoint) -> Handler:
     async def funnel(request: Request) -> Response:
         body = read_object(await read_body(request))
-        async with engine.request() as context:
-            with _told_under("body"):
-                query, name = read_funnel(body, context)
-            data = {"name": name} | await execute(query, context)
-            return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
+
+        async def answer() -> Response:
+            async with engine.request(about=accounts_named(body)) as context:
+                with _told_under("body"):
+                    query, name = read_funnel(body, context)
+                data = {"name": name} | await execute(query, context)
+                return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
+
+        return await unless_client_leaves(request, answer())
 
     return funnel
 
@@ -102,10 +106,14 @@ def _funnel_steps(engine: Engine, endpoint: Endpoint) -> Handler:
 def _free_query(engine: Engine, endpoint: Endpoint) -> Handler:
     async def free(request: Request) -> Response:
         body = read_object(await read_body(request))
-        async with engine.request() as context:
-            with _told_under("body"):
-                query = read_free_query(body, context)
-            return JSONResponse(envelope(endpoint, await execute(query, context), timestamp(context.now)))
+
+        async def answer() -> Response:
+            async with engine.request(about=accounts_named(body)) as context:
+                with _told_under("body"):
+                    query = read_free_query(body, context)
+                return JSONResponse(envelope(endpoint, await execute(query, context), timestamp(context.now)))
+
+        return await unless_client_leaves(request, answer())
 
     return free
 
@@ -124,11 +132,15 @@ def _told_under(prefix: str) -> Iterator[None]:
 
 def _report(engine: Engine, endpoint: Endpoint) -> Handler:
     async def report(request: Request) -> Response:
-        async with engine.request() as context:
-            with _told_under("query"):
-                query = read_query(endpoint, _params(request), context)
-            data = await execute(query, context)
-            return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
+        params = _params(request)
+
+        async def answer() -> Response:
+            async with engine.request(about=accounts_named(params)) as context:
+                with _told_under("query"):
+                    query = read_query(endpoint, params, context)
+                return JSONResponse(envelope(endpoint, await execute(query, context), timestamp(context.now)))
+
+        return await unless_client_leaves(request, answer())
 
     return report
 

@@ -42,6 +42,11 @@ class Operation:
         """Query or subscription; more than one while it is not said which operation of the document is meant."""
         return {meant.kind for meant in self.read(engine).named(self.name)}
 
+    def accounts(self, engine: Engine) -> list[str]:
+        """Those it is about."""
+        meant = self.read(engine).named(self.name)
+        return [account for operation in meant for account in operation.accounts(self.variables)]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 
 from ..catalog.limits import MAX_GRAPHQL_BYTES
+from .connections import bounded_protocol
 
 # Of requests under way when the server is asked to stop; live ones end by themselves.
 GRACE_S = 10
 
 
-def server_config(app: Any, **options: Any) -> uvicorn.Config:
-    """How the application is served, whatever starts it."""
+def server_config(app: Any, load: Mapping[str, int], **options: Any) -> uvicorn.Config:
+    """How the application is served, whatever starts it, under the limits of ``LOAD_LIMITS``."""
     return uvicorn.Config(
         app,
+        http=bounded_protocol(load),
+        timeout_keep_alive=load["idle_ms"] / 1000,  # pyright: ignore[reportArgumentType]  seconds, whole or not
         log_level="warning",
         lifespan="on",
         ws_max_size=MAX_GRAPHQL_BYTES,
