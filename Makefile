@@ -5,7 +5,7 @@ WAREHOUSE ?= var/fanin.duckdb
 
 NODE_FOLDERS := tests/audits tests/clients
 
-.PHONY: run test setup check node fix golden bench clean
+.PHONY: run test setup check node fix golden bench soak clean
 
 run: .venv/.installed
 	@$(BIN)/python samples/load.py $(WAREHOUSE)
@@ -38,6 +38,9 @@ node: $(NODE_FOLDERS:%=%/node_modules/.installed)
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+soak: setup
+	$(BIN)/python -m benchmarks.soak
 
 clean:
 	rm -rf .venv .typing build dist *.egg-info $(NODE_FOLDERS:%=%/node_modules)

@@ -47,11 +47,15 @@ DOCUMENT_LIMITS: dict[str, tuple[int, str]] = {
 }
 # Of one server process under load.
 LOAD_LIMITS: dict[str, tuple[int, str]] = {
-    "max_running": (32, "requests that run at once; the others wait for their account's turn"),
-    "max_running_per_account": (8, "of them, those of one account"),
+    "max_running": (12, "requests that run at once; the others wait for their account's turn"),
+    "max_running_per_account": (4, "of them, those of one account"),
     "max_waiting": (128, "requests that wait at once; one more is 503"),
     "max_waiting_per_account": (32, "of them, those of one account"),
-    "max_wait_ms": (5_000, "milliseconds that a request waits for its turn before it is 503"),
+    "soon_ms": (
+        250,
+        "milliseconds, or as long as requests take: a line that has stood so long takes none that would wait longer",
+    ),
+    "max_wait_ms": (5_000, "milliseconds that a request waits for its turn before it is 503 all the same"),
     "deadline_ms": (60_000, "milliseconds that a request may run; its scans end then, and what they were for is 504"),
     "body_ms": (15_000, "milliseconds in which a request's body must have come, else 408"),
     "head_ms": (10_000, "milliseconds in which a request's headers must have come, else the connection is closed"),

@@ -2,18 +2,22 @@
 
 Whoever finds no slot waits in its account's line.  A slot that is given back goes to the account whose last turn is the
 longest ago, so a long line delays nobody but itself.  Lines may be bounded; what finds its line full is refused at once.
+A burst may fill a line.  One that stands on and on is held shorter, so that what is let in is still answered soon.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from ..catalog.errors import Overloaded
 
 Turn = asyncio.Future[None]
+
+_REMEMBERED = 20  # of those that had a slot last, as many count for how long one takes
 
 BUSY = "Too much is asked at once; wait for Retry-After seconds"
 
@@ -22,7 +26,8 @@ class Turns:
     """Slots of a process, of which one account has at most ``per_account``.
 
     ``most_waiting`` bounds all lines together, ``most_waiting_per_account`` each, ``patience_s`` how long one stands in
-    it; None: no bound.
+    it; None: no bound.  A line that has stood for ``soon_s`` takes only what can expect its turn within that time, or
+    within what requests take themselves where that is longer.
     """
 
     def __init__(
@@ -33,6 +38,8 @@ class Turns:
         most_waiting: int | None = None,
         most_waiting_per_account: int | None = None,
         patience_s: float | None = None,
+        soon_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.refused = 0  # so far, for whoever watches
         self._free = slots
@@ -40,7 +47,11 @@ class Turns:
         self._most_waiting = most_waiting
         self._most_waiting_per_account = most_waiting_per_account
         self._patience_s = patience_s
+        self._soon_s = soon_s
+        self._clock = clock
+        self._taken_s = 0.0  # by one that has a slot, lately
         self._running: Counter[str] = Counter()
+        self._standing_since: dict[str, float] = {}
         self._lines: OrderedDict[str, deque[Turn]] = OrderedDict()  # the next account to have a turn first
 
     @property
@@ -62,9 +73,11 @@ class Turns:
             self._begin(account)
         else:
             await self._wait(account)
+        began = self._clock()
         try:
             yield
         finally:
+            self._taken_s += (self._clock() - began - self._taken_s) / _REMEMBERED
             self._end(account)
 
     def _may_run(self, account: str) -> bool:
@@ -79,6 +92,7 @@ class Turns:
             self.refused += 1
             raise Overloaded(BUSY)
         turn: Turn = asyncio.get_running_loop().create_future()
+        self._standing_since.setdefault(account, self._clock())
         self._lines.setdefault(account, deque()).append(turn)
         try:
             async with asyncio.timeout(self._patience_s):
@@ -95,9 +109,18 @@ class Turns:
 
     def _is_full(self, account: str) -> bool:
         most, most_per_account = self._most_waiting, self._most_waiting_per_account
-        return (most is not None and self.waiting >= most) or (
-            most_per_account is not None and self._length(account) >= most_per_account
+        return (
+            (most is not None and self.waiting >= most)
+            or (most_per_account is not None and self._length(account) >= most_per_account)
+            or (self._soon_s is not None and self._stands(account, self._soon_s))
         )
+
+    def _stands(self, account: str, soon_s: float) -> bool:
+        """Whether a line has stood long and one more would wait long."""
+        if self._clock() - self._standing_since.get(account, self._clock()) < soon_s:
+            return False
+        expected_s = self._taken_s * (self._length(account) + 1) / max(1, self._running[account])
+        return expected_s > max(soon_s, self._taken_s)
 
     def _length(self, account: str) -> int:
         return len(self._lines.get(account, ()))
@@ -131,4 +154,4 @@ class Turns:
         line = self._lines[account]
         line.remove(turn)
         if not line:
-            del self._lines[account]
+            del self._lines[account], self._standing_since[account]

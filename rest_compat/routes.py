@@ -132,7 +132,8 @@ def _told_under(prefix: str) -> Iterator[None]:
 
 def _report(engine: Engine, endpoint: Endpoint) -> Handler:
     async def report(request: Request) -> Response:
-        params = _params(request)
+        with _told_under("query"):
+            params = _params(request)
 
         async def answer() -> Response:
             async with engine.request(about=accounts_named(params)) as context:

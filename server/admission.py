@@ -25,6 +25,7 @@ def admission(load: Mapping[str, int]) -> Turns:
         most_waiting=load["max_waiting"],
         most_waiting_per_account=load["max_waiting_per_account"],
         patience_s=load["max_wait_ms"] / 1000,
+        soon_s=load["soon_ms"] / 1000,
     )
 
 

@@ -155,6 +155,28 @@ def test_of_several_accounts_the_busiest_is_the_one_to_wait_for() -> None:
     visiting(story, slots=2, per_account=1)
 
 
+def test_a_burst_may_fill_a_line_but_one_that_has_stood_for_long_takes_only_what_has_its_turn_soon() -> None:
+    now = [0.0]
+
+    async def story(visitors: Visitors) -> None:
+        await visitors.come("a0")
+        now[0] += 4.0
+        await visitors.go("a0")  # takes 4 s; a twentieth of it counts: 0.2 s
+        await visitors.come("a1", *(f"b{number}" for number in range(8)))
+        assert visitors.refused == []  # a burst
+        now[0] += 1.0
+        await visitors.come("b8", "c0")
+        assert visitors.refused == ["b8"]  # b's line has stood for a second, and the ninth would wait 1.8 s
+        await visitors.give_up("b1", "b2", "b3", "b4")
+        await visitors.come("b9")  # the fourth waits 0.8 s
+        assert visitors.refused == ["b8"]
+        await visitors.give_up("b5", "b6", "b7", "b9", "c0")
+        await visitors.come(*(f"c{number}" for number in range(1, 8)))
+        assert visitors.refused == ["b8"]  # another burst, in a line that is new
+
+    visiting(story, slots=2, per_account=1, soon_s=1.0, clock=lambda: now[0])
+
+
 STEPS = st.lists(st.tuples(st.sampled_from(["come", "go", "give_up"]), st.integers(0, 30)), max_size=60)
 
 
