@@ -70,7 +70,7 @@ def _serve(warehouse: Path) -> None:
 
     from fanin.app import create_app, open_engine
     from fanin.cli import SWITCH_INTERVAL_S
-    from fanin.server.serving import Server, server_config
+    from fanin.server.serving import Manners, Server, server_config
     from fanin.server.settings import ServerSettings
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -91,7 +91,7 @@ def _serve(warehouse: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
-        Server(server_config(app, settings.load)).run(sockets=[listener])
+        Server(server_config(app, Manners(load=settings.load))).run(sockets=[listener])
 
 
 def _resident_mb() -> float:

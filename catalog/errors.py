@@ -11,7 +11,7 @@ StatsError                     code, message, http_status, detail
 ├── RateLimitExceeded      429 too much in this minute
 ├── WarehouseUnavailable   503 ask again later
 ├── Overloaded             503 too much at once, refused before anything was done
-├── GatewayTimeout         504 not answered before the request's deadline
+├── WarehouseTimedOut      504 not answered in time
 └── InternalError          500 our fault, told without its inside
 
 One class serves every door: REST reads ``http_status`` and ``code``, GraphQL copies ``extensions``,
@@ -157,7 +157,7 @@ class Overloaded(StatsError):
     code = "service_unavailable"
 
 
-class GatewayTimeout(StatsError):
+class WarehouseTimedOut(StatsError):
     code = "gateway_timeout"
 
 

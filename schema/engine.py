@@ -8,16 +8,20 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..catalog.identity import Identity
 from ..catalog.segments import NamedSegment
 from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
-from ..resolvers.loader import StatsLoader
+from ..resolvers.loader import Loader, StatsLoader
+from ..resolvers.report_loader import ReportLoader
+from ..resolvers.shared_answers import SharedAnswers
 from ..resolvers.turns import Turns
-from ..warehouse.store import Warehouse
+from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 from .context import RequestContext
 from .documents import Documents
 from .reading import present_reader
+from .vantages import Vantage, Vantages
 
 UNBOUNDED = 1_000_000
 
@@ -30,7 +34,7 @@ def utc_now() -> datetime:
 class Engine:
     """What every request of a process shares.  ``clock`` is asked once per request, so all its periods agree."""
 
-    warehouse: Warehouse
+    warehouse: Warehouse | ReportWarehouse
     clock: Callable[[], datetime] = utc_now
     gate: ScanGate = field(default_factory=ScanGate)
     segments: tuple[NamedSegment, ...] = ()  # the saved ones, beside those of the system
@@ -39,6 +43,13 @@ class Engine:
     flights: Flights = field(default_factory=Flights)
     admission: Turns = field(default_factory=lambda: Turns(UNBOUNDED, UNBOUNDED))  # of requests; a server bounds it
     deadline_ms: int | None = None  # of one request; None: as long as it takes
+    shared: SharedAnswers | None = None  # with other processes
+    vantages: Vantages = field(default_factory=Vantages)
+
+    @property
+    def vantage(self) -> Vantage:
+        """That of a request that would be opened now.  Raises ``WarehouseUnavailable``."""
+        return self.vantages.of(self.warehouse.snapshot().accounts, present_reader().identity, self.clock())
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10, *, about: Iterable[str] = ()) -> AsyncIterator[RequestContext]:
@@ -48,23 +59,30 @@ class Engine:
         none that may be read.  It shows the accounts that the present reader may read, as if there were no others.
         Raises ``Overloaded`` and ``WarehouseUnavailable``.
         """
-        snapshot = self.warehouse.snapshot()
         reader = present_reader()
+        snapshot = self._snapshot(reader.identity)
         accounts = reader.identity.readable(snapshot.accounts)
         account = self.admission.busiest(account for account in about if account in accounts)
         async with self.admission.slot(account or f"caller {reader.identity.name}"):
-            loader = StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights)
+            loader = self._loader(snapshot, max_scans)
             reader.opened.append(loader.sharing)
+            now = self.clock()
             try:
                 with self._deadline(loader):
                     yield RequestContext(
-                        accounts, loader, self.clock(), self.segments, reader.identity, documents=self.documents
+                        accounts,
+                        loader,
+                        now,
+                        self.segments,
+                        reader.identity,
+                        documents=self.documents,
+                        vantage=self.vantages.of(snapshot.accounts, reader.identity, now),
                     )
             finally:
                 await loader.close()
 
     @contextmanager
-    def _deadline(self, loader: StatsLoader) -> Iterator[None]:
+    def _deadline(self, loader: Loader) -> Iterator[None]:
         if self.deadline_ms is None:
             yield
             return
@@ -73,3 +91,19 @@ class Engine:
             yield
         finally:
             expiring.cancel()
+
+    async def close(self) -> None:
+        """Put the warehouse away, inside the loop that it was asked from."""
+        if isinstance(self.warehouse, ReportWarehouse):
+            await self.warehouse.disconnect()
+        self.warehouse.close()
+
+    def _snapshot(self, identity: Identity) -> Snapshot | ReportSnapshot:
+        if isinstance(self.warehouse, ReportWarehouse):
+            return self.warehouse.snapshot_for(identity.shown)
+        return self.warehouse.snapshot()
+
+    def _loader(self, snapshot: Snapshot | ReportSnapshot, max_scans: int) -> Loader:
+        if isinstance(snapshot, ReportSnapshot):
+            return ReportLoader(snapshot, max_scans, flights=self.flights)
+        return StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights, shared=self.shared)

@@ -12,7 +12,6 @@ from fanin.catalog.errors import (
     AccountNotFound,
     BadRequest,
     Forbidden,
-    GatewayTimeout,
     InternalError,
     InvalidQuery,
     NotFound,
@@ -22,6 +21,7 @@ from fanin.catalog.errors import (
     RequestTimeout,
     StatsError,
     Unauthorized,
+    WarehouseTimedOut,
     WarehouseUnavailable,
     suggestion,
 )
@@ -65,7 +65,7 @@ CLASSES = {
     RateLimitExceeded: ("rate_limit_exceeded", 429),
     WarehouseUnavailable: ("database_unavailable", 503),
     Overloaded: ("service_unavailable", 503),
-    GatewayTimeout: ("gateway_timeout", 504),
+    WarehouseTimedOut: ("gateway_timeout", 504),
     InternalError: ("internal_error", 500),
 }
 
