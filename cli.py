@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing
@@ -58,14 +59,23 @@ from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
+from .server.log_output import log_to_stderr
+from .server.metrics import PROCESSES_FOLDER, told_of_processes
+from .server.metrics_page import MetricsServer
 from .server.serving import Server, leave_before_stopping, server_config
 from .server.settings import (
     HOST,
     INSECURE,
     KEYS,
+    LOG_FORMAT,
+    LOG_FORMATS,
+    LOG_LEVEL,
+    LOG_LEVELS,
+    METRICS_PORT,
     PRODUCTION,
     RATE_LIMIT,
     SEGMENTS,
+    TRACES,
     WAREHOUSE,
     ServerSettings,
     read_settings,
@@ -120,10 +130,22 @@ def serve(
         bool,
         typer.Option("--production", envvar=PRODUCTION, help="No introspection, suggestions, GraphiQL and costs."),
     ] = False,
+    log_format: Annotated[str, typer.Option(envvar=LOG_FORMAT, help=f"{' or '.join(LOG_FORMATS)}.")] = "text",
+    log_level: Annotated[
+        str, typer.Option(envvar=LOG_LEVEL, help=f"{', '.join(LOG_LEVELS)}; info is a line for each request.")
+    ] = "info",
+    metrics_port: Annotated[
+        int | None, typer.Option(envvar=METRICS_PORT, min=0, max=65535, help="A port of its own for /metrics.")
+    ] = None,
+    traces: Annotated[
+        bool, typer.Option("--traces", envvar=TRACES, help="Record traces by OpenTelemetry; needs fanin[otel].")
+    ] = False,
 ) -> None:
     """Serve GraphQL, the batch API and GraphiQL."""
     told = _environment(warehouse, host, insecure, keys, rate_limit, segments)
     told[PRODUCTION] = "1" if production else ""
+    told |= {LOG_FORMAT: log_format, LOG_LEVEL: log_level, TRACES: "1" if traces else ""}
+    told |= {} if metrics_port is None else {METRICS_PORT: str(metrics_port)}
     settings = read_settings({**os.environ, **told})
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
@@ -136,14 +158,15 @@ def serve(
     messages.print(
         f"  {graphql} {address}/graphql   batch {address}/api/v1/batch   {_doors(credentials)}", soft_wrap=True
     )
+    log_to_stderr(settings.log_format, settings.log_level)
     if workers == 1:
-        _serve_alone(engine, settings, listening)
+        _serve_alone(engine, settings, host, listening)
     else:
         engine.warehouse.close()
         counts = settings.open_limit is not None or not credentials.is_open
         if counts and not settings.rate_limit_store:
             messages.print("  each worker counts for itself; FANIN_RATE_LIMIT_STORE lets them count together")
-        _serve_with_workers(told, listening, workers)
+        _serve_with_workers(told, settings, host, listening, workers)
 
 
 def _environment(
@@ -167,12 +190,21 @@ def _doors(credentials: Credentials) -> str:
     return f"asks for {' or '.join([*shown, *(['access tokens'] if credentials.tokens else [])])}"
 
 
-def _serve_alone(engine: Engine, settings: ServerSettings, listening: socket.socket) -> None:
+def _serve_alone(engine: Engine, settings: ServerSettings, host: str, listening: socket.socket) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
     app = create_app(engine, settings)
+    _serve_metrics(settings, host, app.state.metrics.told)
     Server(server_config(app)).run(sockets=[listening])
+
+
+def _serve_metrics(settings: ServerSettings, host: str, told: Callable[[], bytes]) -> None:
+    """At a port of their own, where there is to be one."""
+    if settings.metrics_port is None:
+        return
+    port = MetricsServer(host, settings.metrics_port, told, settings.metrics_token).port
+    messages.print(f"  metrics http://{f'[{host}]' if ':' in host else host}:{port}/metrics", soft_wrap=True)
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -180,16 +212,22 @@ def _leave(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _serve_with_workers(told: dict[str, str], listening: socket.socket, workers: int) -> None:
-    """Each process opens the warehouse for itself; all of them accept on one socket."""
-    os.environ.update(told)
-    config = server_config("fanin.cli:create_worker_app", factory=True, workers=workers)
-    Multiprocess(config, sockets=[listening]).run()
+def _serve_with_workers(
+    told: dict[str, str], settings: ServerSettings, host: str, listening: socket.socket, workers: int
+) -> None:
+    """Each process opens the warehouse for itself; all of them accept on one socket, and count into one folder."""
+    with tempfile.TemporaryDirectory(prefix="fanin-metrics-", ignore_cleanup_errors=True) as counted:
+        os.environ.update(told | {PROCESSES_FOLDER: counted})
+        _serve_metrics(settings, host, lambda: told_of_processes(Path(counted)))
+        config = server_config("fanin.cli:create_worker_app", factory=True, workers=workers)
+        Multiprocess(config, sockets=[listening]).run()
 
 
 def create_worker_app() -> Starlette:
     """What each of several workers serves."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    settings = read_settings()
+    log_to_stderr(settings.log_format, settings.log_level)
     app = create_app_from_environment()
     leave_before_stopping(app)
     return app

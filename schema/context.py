@@ -14,6 +14,7 @@ from ..catalog.query import Scope, StatsQuery, make_scope, most_rows
 from ..catalog.segments import NamedSegment, find_segment
 from ..resolvers.loader import StatsLoader
 from .documents import Documents
+from .notes import present_notes
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class RequestContext:
         """
         check_account_id(account_id)
         if account_id in self.accounts:
+            present_notes().accounts.add(account_id)
             return self.accounts[account_id]
         if self.identity.accounts is None:
             raise AccountNotFound(f"Account not found: {account_id}")

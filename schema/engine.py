@@ -11,10 +11,11 @@ from ..catalog.segments import NamedSegment
 from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
-from ..resolvers.loader import StatsLoader
+from ..resolvers.loader import FinishedRead, StatsLoader
 from ..warehouse.store import Warehouse
 from .context import RequestContext
 from .documents import Documents
+from .notes import present_notes
 from .reading import present_reader
 
 
@@ -33,6 +34,7 @@ class Engine:
     documents: Documents = field(default_factory=Documents)
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
+    on_read: Callable[[FinishedRead], None] | None = None  # hears of every read of the warehouse when it has ended
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -42,7 +44,9 @@ class Engine:
         Raises ``WarehouseUnavailable``.
         """
         snapshot = self.warehouse.snapshot()
-        loader = StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights)
+        loader = StatsLoader(
+            snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights, on_read=self.on_read
+        )
         reader = present_reader()
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
@@ -52,3 +56,4 @@ class Engine:
             )
         finally:
             await loader.close()
+            present_notes().cost.add(loader.sharing)

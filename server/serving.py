@@ -20,7 +20,9 @@ def server_config(app: Any, **options: Any) -> uvicorn.Config:
     """How the application is served, whatever starts it."""
     return uvicorn.Config(
         app,
+        log_config=None,  # messages go where all others go (log_output.py)
         log_level="warning",
+        access_log=False,
         lifespan="on",
         ws_max_size=MAX_GRAPHQL_BYTES,
         timeout_graceful_shutdown=GRACE_S,
