@@ -12,7 +12,7 @@ run: .venv/.installed
 	@$(BIN)/fanin serve --warehouse duckdb:///$(WAREHOUSE)
 
 test: check node
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 # Every supported Python that is on PATH: installed, imported, asked a batch.
 test-pythons:

@@ -22,6 +22,7 @@ from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.documents import Documents
 from .schema.engine import Engine
+from .server.answer_stores import shared_answers
 from .server.api_reference import docs_routes
 from .server.compression import Compression
 from .server.dashboard import dashboard_routes
@@ -29,7 +30,7 @@ from .server.entrance import entrance
 from .server.graphiql import graphiql_routes
 from .server.graphql_socket import socket_routes
 from .server.graphql_view import graphql_routes
-from .server.health import health_routes
+from .server.health import Readiness, health_routes
 from .server.house import RequestIds, told_http_error, told_internal_error
 from .server.live_answers import LiveAnswers
 from .server.log_output import dropped_lines, flush_logs
@@ -47,14 +48,16 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     Raises ``BadRequest`` for settings that cannot be served.
     """
     settings = settings or ServerSettings()
+    shared = shared_answers(settings)
     traffic = Traffic()
     metrics = Metrics(engine, traffic, dropped_lines)
     traffic.observers = (log_request, metrics.observe)
     tracing = _tracing(settings)
     on_read = _to_all(metrics.observe_read, *(traces.observe_read for traces in tracing))
-    engine = replace(engine, documents=Documents(settings.documents), on_read=on_read)
+    engine = replace(engine, documents=Documents(settings.documents), shared=shared or engine.shared, on_read=on_read)
     guard, callers = entrance(engine, settings)
     live = LiveAnswers(engine, callers)
+    readiness = Readiness(engine.warehouse)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -63,6 +66,8 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         refreshing.cancel()
         await live.close()
         await callers.limits.close()
+        if shared is not None:
+            await shared.close()
         engine.warehouse.close()
         flush_logs()
 
@@ -74,7 +79,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         *rest_routes(engine),
         *openapi_routes(),
         *docs_routes(),
-        *health_routes(engine),
+        *health_routes(readiness),
         *([] if settings.metrics_port is not None else metrics_routes(metrics, callers, settings.metrics_token)),
     ]
     route_of = RouteNames(routes)
@@ -88,8 +93,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         exception_handlers={HTTPException: told_http_error, Exception: told_internal_error},
         lifespan=lifespan,
     )
-    app.state.live = live
-    app.state.metrics = metrics
+    app.state.live, app.state.readiness, app.state.metrics = live, readiness, metrics
     return app
 
 

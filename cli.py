@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -24,13 +25,11 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
-from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
 
 from .account_commands import accounts_cli
-from .app import create_app, create_app_from_environment, open_engine
+from .app import create_app, open_engine
 from .batch_display import PlainLines, display_for
-from .catalog.errors import BadRequest
+from .catalog.errors import BadRequest, StatsError
 from .console import (
     CurrencyOption,
     SegmentsOption,
@@ -53,6 +52,7 @@ from .ingest.site_rules import SiteRules, overridden, read_site_rules
 from .ingest.summaries import ImportSummary, LineClass
 from .key_commands import KeysOption, keys_cli
 from .rest_compat.batch import open_batch, validate_batch
+from .rest_compat.encoded import decoded
 from .rest_compat.plan import Plan, PlanRefused, read_plan
 from .rest_compat.streaming import Record, batch_records, folded, ndjson_line
 from .schema.engine import Engine
@@ -62,8 +62,10 @@ from .server.entrance import open_credentials
 from .server.log_output import log_to_stderr
 from .server.metrics import PROCESSES_FOLDER, told_of_processes
 from .server.metrics_page import MetricsServer
-from .server.serving import Server, leave_before_stopping, server_config
+from .server.serving import GRACE_S, Manners, Server, read_proxies, server_config
 from .server.settings import (
+    DRAIN_SECONDS,
+    GRACE_SECONDS,
     HOST,
     INSECURE,
     KEYS,
@@ -76,10 +78,12 @@ from .server.settings import (
     RATE_LIMIT,
     SEGMENTS,
     TRACES,
+    TRUSTED_PROXIES,
     WAREHOUSE,
     ServerSettings,
     read_settings,
 )
+from .server.workers import Workers
 from .warehouse.addresses import DEFAULT_ADDRESS, file_of
 
 cli = typer.Typer(
@@ -94,6 +98,9 @@ cli.command()(export)
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
 SWITCH_INTERVAL_S = 0.0005
+
+# Of a process with workers, beyond the time that they have: to say goodbye to subscribers and put everything away.
+PATIENCE_S = 10
 
 EVENTS = "events"  # the name of event files where a log's format is named
 
@@ -140,12 +147,28 @@ def serve(
     traces: Annotated[
         bool, typer.Option("--traces", envvar=TRACES, help="Record traces by OpenTelemetry; needs fanin[otel].")
     ] = False,
+    trusted_proxies: Annotated[
+        str,
+        typer.Option(
+            envvar=TRUSTED_PROXIES, help="Addresses and networks, joined by commas, whose X-Forwarded-For is believed."
+        ),
+    ] = "",
+    drain_seconds: Annotated[
+        int,
+        typer.Option(
+            envvar=DRAIN_SECONDS, min=0, max=3600, help="Served on once asked to stop, while /readyz says no."
+        ),
+    ] = 0,
+    grace_seconds: Annotated[
+        int, typer.Option(envvar=GRACE_SECONDS, min=0, max=3600, help="For requests under way to finish after that.")
+    ] = GRACE_S,
 ) -> None:
     """Serve GraphQL, the batch API and GraphiQL."""
     told = _environment(warehouse, host, insecure, keys, rate_limit, segments)
     told[PRODUCTION] = "1" if production else ""
     told |= {LOG_FORMAT: log_format, LOG_LEVEL: log_level, TRACES: "1" if traces else ""}
     told |= {} if metrics_port is None else {METRICS_PORT: str(metrics_port)}
+    manners = Manners(drain_seconds, grace_seconds, read_proxies(trusted_proxies))
     settings = read_settings({**os.environ, **told})
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
@@ -160,13 +183,13 @@ def serve(
     )
     log_to_stderr(settings.log_format, settings.log_level)
     if workers == 1:
-        _serve_alone(engine, settings, host, listening)
+        _serve_alone(engine, settings, listening, manners, metrics_host=host)
     else:
         engine.warehouse.close()
         counts = settings.open_limit is not None or not credentials.is_open
         if counts and not settings.rate_limit_store:
             messages.print("  each worker counts for itself; FANIN_RATE_LIMIT_STORE lets them count together")
-        _serve_with_workers(told, settings, host, listening, workers)
+        _serve_with_workers(told, settings, host, listening, workers, manners)
 
 
 def _environment(
@@ -190,13 +213,22 @@ def _doors(credentials: Credentials) -> str:
     return f"asks for {' or '.join([*shown, *(['access tokens'] if credentials.tokens else [])])}"
 
 
-def _serve_alone(engine: Engine, settings: ServerSettings, host: str, listening: socket.socket) -> None:
+def _serve_alone(
+    engine: Engine,
+    settings: ServerSettings,
+    listening: socket.socket,
+    manners: Manners,
+    asked: Callable[[], bool] = lambda: False,
+    *,
+    metrics_host: str | None = None,
+) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
     app = create_app(engine, settings)
-    _serve_metrics(settings, host, app.state.metrics.told)
-    Server(server_config(app)).run(sockets=[listening])
+    if metrics_host is not None:
+        _serve_metrics(settings, metrics_host, app.state.metrics.told)
+    Server(server_config(app, manners), manners.drain_s, asked).run(sockets=[listening])
 
 
 def _serve_metrics(settings: ServerSettings, host: str, told: Callable[[], bytes]) -> None:
@@ -213,24 +245,32 @@ def _leave(_signal: int, _frame: object) -> None:
 
 
 def _serve_with_workers(
-    told: dict[str, str], settings: ServerSettings, host: str, listening: socket.socket, workers: int
-) -> None:
+    told: dict[str, str],
+    settings: ServerSettings,
+    host: str,
+    listening: socket.socket,
+    workers: int,
+    manners: Manners,
+) -> NoReturn:
     """Each process opens the warehouse for itself; all of them accept on one socket, and count into one folder."""
+    patience_s = manners.drain_s + manners.grace_s + PATIENCE_S
     with tempfile.TemporaryDirectory(prefix="fanin-metrics-", ignore_cleanup_errors=True) as counted:
         os.environ.update(told | {PROCESSES_FOLDER: counted})
         _serve_metrics(settings, host, lambda: told_of_processes(Path(counted)))
-        config = server_config("fanin.cli:create_worker_app", factory=True, workers=workers)
-        Multiprocess(config, sockets=[listening]).run()
+        raise SystemExit(Workers(partial(serve_as_worker, manners), listening, workers, patience_s).run())
 
 
-def create_worker_app() -> Starlette:
-    """What each of several workers serves."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    settings = read_settings()
+def serve_as_worker(manners: Manners, listening: socket.socket, asked: Callable[[], bool]) -> None:
+    """What each of several workers does, in a process of its own."""
+    try:
+        segments = os.environ.get(SEGMENTS)
+        engine = open_engine(os.environ.get(WAREHOUSE, DEFAULT_ADDRESS), Path(segments) if segments else None)
+        settings = read_settings()
+    except StatsError as error:  # what was well when the first process looked may not be later
+        messages.print(f"a worker cannot begin: {escape(error.message)}", soft_wrap=True)
+        raise SystemExit(1) from None
     log_to_stderr(settings.log_format, settings.log_level)
-    app = create_app_from_environment()
-    leave_before_stopping(app)
-    return app
+    _serve_alone(engine, settings, listening, manners, asked)
 
 
 def _refuse_open_doors(host: str, credentials: Credentials) -> None:
@@ -450,7 +490,7 @@ async def _run_batch(plan: Plan, engine: Engine, *, stream: bool) -> str:
             sharing, wall_ms = batch.sharing, batch.wall_ms
     answer = folded(records, plan)
     if not stream:
-        print_json(answer)
+        print_json(decoded(answer))
     messages.print(f"{answer['status']} in {wall_ms:.0f} ms, {sharing.scans} scans")
     return answer["status"]
 

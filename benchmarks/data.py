@@ -51,14 +51,15 @@ def make_account(path: Path, account: str, last_day: date, page_views: int, seed
     first_day = (last_day - _EPOCH).days - DAYS + 1
     with writing(path) as writer:
         writer.put_account(account)
-        ((number,),) = writer._connection.execute("SELECT max(account) FROM accounts").fetchall()
+        draft = writer.draft(account)
         for lexicon, size in VOCABULARY.items():
-            writer._insert("lexicon", _words(number, lexicon, size))
+            draft.insert("lexicon", _words(draft.number, lexicon, size))
         starts = np.sort(random.integers(first_day * 86_400, (first_day + DAYS) * 86_400, sessions))
         for begun in range(0, sessions, _SESSIONS_AT_ONCE):
-            for table, columns in _facts(number, begun, starts[begun : begun + _SESSIONS_AT_ONCE], random):
-                writer._insert(table.value, columns)
-        writer._days[number] |= set(range(first_day, first_day + DAYS))  # what ``add_sessions`` would have told
+            for table, columns in _facts(draft.number, begun, starts[begun : begun + _SESSIONS_AT_ONCE], random):
+                draft.insert(table.value, columns)
+        draft.days |= set(range(first_day, first_day + DAYS))
+        draft.changes += 1
 
 
 def _words(account: int, lexicon: str, size: int) -> Columns:

@@ -145,14 +145,14 @@ _WHERE = "WHERE account = $account"
 
 
 class PlainStatements:
-    """The statements over one warehouse file, attached read-only as the gateway attaches it.  Its only account is 1.
+    """The statements over the file of one account, attached read-only as the gateway attaches it.
 
     Several threads may run them at once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: Path) -> None:
         self._connection = duckdb.connect(":memory:")
-        self._connection.execute(f"ATTACH '{path}' AS warehouse (READ_ONLY)")
+        self._connection.execute(f"ATTACH '{file}' AS warehouse (READ_ONLY)")
         self._own = threading.local()
 
     def run(

@@ -29,6 +29,7 @@ from fanin.resolvers.cache import AnswerCache
 from fanin.resolvers.planner import fuse, shared_keys
 from fanin.schema.engine import Engine
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
+from fanin.warehouse.manifest import read_manifest
 from fanin.warehouse.store import Scan, Source
 
 from .batch_server import create_server
@@ -99,7 +100,8 @@ async def measure_reports(folder: Path, page_views: int, rounds: int) -> ReportF
     began = perf_counter()
     make_account(path, ACCOUNT, NOW.date(), page_views)
     make_s = perf_counter() - began
-    plain = PlainStatements(path)
+    file = read_manifest(path).entries[ACCOUNT].file
+    plain = PlainStatements(file)
     engines = {
         KEPT: Engine(_warehouse(path, ROOM_BYTES), clock=lambda: NOW, cache=AnswerCache(ROOM_BYTES)),
         CUBE: Engine(_warehouse(path, ROOM_BYTES), clock=lambda: NOW),
@@ -108,14 +110,14 @@ async def measure_reports(folder: Path, page_views: int, rounds: int) -> ReportF
         FACTS: Engine(DuckDBWarehouse(path, use_rollups=False), clock=lambda: NOW),
     }
     await _warm(engines[KEPT], engines[CUBE])
-    cases = [await _measure(case, engines, plain, path, rounds) for case in CASES]
+    cases = [await _measure(case, engines, plain, file, rounds) for case in CASES]
     cube_mb = engines[CUBE].warehouse.cubes.size_bytes / 1e6  # type: ignore[attr-defined]  # it is DuckDB's
     for engine in engines.values():
         engine.warehouse.close()
     plain.close()
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    size_mb = path.stat().st_size / 1e6
-    return ReportFigures(_count(path), size_mb, _rollup_rows(path), make_s, cube_mb, peak_mb, rounds, cases)
+    size_mb = file.stat().st_size / 1e6
+    return ReportFigures(_count(file), size_mb, _rollup_rows(file), make_s, cube_mb, peak_mb, rounds, cases)
 
 
 def _warehouse(path: Path, cube_bytes: int = 0) -> DuckDBWarehouse:
@@ -131,7 +133,7 @@ async def _warm(*engines: Engine) -> None:
 
 
 async def _measure(
-    case: Case, engines: dict[str, Engine], plain: PlainStatements, path: Path, rounds: int
+    case: Case, engines: dict[str, Engine], plain: PlainStatements, file: Path, rounds: int
 ) -> CaseFigures:
     ways = dict(engines)
     if case.filtered:
@@ -158,7 +160,7 @@ async def _measure(
         for name in (way for way in SCANS if way in ways):
             contestants[SCANS[name]] = _scanning(engines[name], case)
         taken = await medians(contestants, rounds)
-    return CaseFigures(case, *_in_window(path, case.window), taken, sources)
+    return CaseFigures(case, *_in_window(file, case.window), taken, sources)
 
 
 @asynccontextmanager
@@ -255,20 +257,20 @@ def _told(query: StatsQuery, answer: Answer) -> Iterator[tuple[Any, int]]:
             yield from ((row[name], row[metric]) for row in answer["rows"])
 
 
-def _in_window(path: Path, window: tuple[date, date]) -> tuple[int, int]:
+def _in_window(file: Path, window: tuple[date, date]) -> tuple[int, int]:
     """Page views, and sessions."""
     first, last = ((day - date(1970, 1, 1)).days for day in window)
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with duckdb.connect(str(file), read_only=True) as connection:
         counted = "SELECT sum(page_views)::BIGINT, count(*) FROM sessions WHERE day BETWEEN ? AND ?"
         return connection.execute(counted, [first, last]).fetchall()[0]
 
 
-def _count(path: Path) -> int:
-    with duckdb.connect(str(path), read_only=True) as connection:
+def _count(file: Path) -> int:
+    with duckdb.connect(str(file), read_only=True) as connection:
         return connection.execute("SELECT count(*) FROM page_views").fetchall()[0][0]
 
 
-def _rollup_rows(path: Path) -> int:
+def _rollup_rows(file: Path) -> int:
     tables = ("sessions_by_day", "page_views_by_day", "goals_by_day")
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with duckdb.connect(str(file), read_only=True) as connection:
         return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0] for table in tables)

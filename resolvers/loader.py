@@ -12,7 +12,7 @@ import logging
 import operator
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from .drill_down import groups_within, rows_within
 from .flights import Flights
 from .gate import ScanGate
 from .planner import SharedKey, covers, fuse, listings, shared_keys
+from .shared_answers import SharedAnswers
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Sharing:
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
     sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
+    accounts: set[str] = field(default_factory=set)  # that were asked about
 
     @property
     def identical(self) -> int:
@@ -64,6 +66,7 @@ class Sharing:
         self.scan_ms += other.scan_ms
         self.rows += other.rows
         self.sources += other.sources
+        self.accounts |= other.accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class StatsLoader:
         cache: AnswerCache | None = None,
         flights: Flights | None = None,
         on_read: Callable[[FinishedRead], None] | None = None,
+        shared: SharedAnswers | None = None,
     ) -> None:
         self.sharing = Sharing()
         self._snapshot = snapshot
@@ -97,19 +101,35 @@ class StatsLoader:
         self._cache = cache or AnswerCache()
         self._flights = flights or Flights()
         self._on_read = on_read
+        self._shared = shared
         self._slots = asyncio.Semaphore(max_scans)
         self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
+        self._asked: set[StatsQuery] = set()
         self._closed = False
+        self._announced: list[StatsQuery] = []
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
         self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
         self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
-        for query in queries:
-            for key in shared_keys(query):
-                self._expected[key][query] = None
+        self._announced += queries  # sorted by key once there is a scan to begin: what is kept needs none
+
+    def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        """The answer to one question as JSON in this form, where it is kept: told at once, and counted like any other."""
+        account = self._snapshot.accounts.get(query.scope.account)
+        text = None if account is None else self._cache.find_form(query, account, form)
+        if text is not None:
+            self.sharing.fields += 1
+            self.sharing.accounts.add(query.scope.account)
+            self.sharing.cache_hits += self._count_distinct(query)
+        return text
+
+    def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
+        """Keep what the answer to a question looks like as JSON in this form, beside the answer if that is kept."""
+        if (account := self._snapshot.accounts.get(query.scope.account)) is not None:
+            self._cache.keep_form(query, account, form, text)
 
     async def load(self, query: StatsQuery) -> Answer:
         """The answer to one question.  Equal questions share one; leaving early harms no one else.
@@ -117,11 +137,13 @@ class StatsLoader:
         Raises the ``StatsError`` of this question alone.
         """
         self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
         try:
             answering = await asyncio.shield(self._loader.load(query))
             return await asyncio.shield(answering)
         except StatsError as error:
             self._loader.clear(query)  # errors are never cached
+            self._asked.discard(query)
             raise error.copy() from None
 
     async def close(self) -> None:
@@ -135,9 +157,12 @@ class StatsLoader:
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""
-        self.sharing.distinct += len(queries)
         kept = {query: answer for query in queries if (answer := self._kept(query)) is not None}
-        self.sharing.cache_hits += len(kept)
+        if self._shared is not None and len(kept) < len(queries):
+            kept |= await self._kept_by_others(self._shared, [query for query in queries if query not in kept])
+        for query in queries:
+            is_new = self._count_distinct(query)
+            self.sharing.cache_hits += is_new and query in kept
         started = self._start_scans([query for query in queries if query not in kept])
         return [_ready(kept[query]) if query in kept else self._start_answer(query, started) for query in queries]
 
@@ -147,9 +172,25 @@ class StatsLoader:
         self._answers.append(answer)
         return answer
 
+    def _count_distinct(self, query: StatsQuery) -> bool:
+        """Whether this request asks it for the first time."""
+        is_new = query not in self._asked
+        self._asked.add(query)
+        self.sharing.distinct += is_new
+        return is_new
+
     def _kept(self, query: StatsQuery) -> Answer | None:
         account = self._snapshot.accounts.get(query.scope.account)
         return None if account is None else self._cache.find(query, account)
+
+    async def _kept_by_others(self, shared: SharedAnswers, queries: Sequence[StatsQuery]) -> dict[StatsQuery, Answer]:
+        """What other processes have answered; from now on it is kept here too."""
+        accounts = self._snapshot.accounts
+        asked = {query: accounts[query.scope.account] for query in queries if query.scope.account in accounts}
+        found = await shared.find(asked)
+        for query, answer in found.items():
+            self._cache.keep(query, asked[query], answer)
+        return found
 
     def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
         """For each key the scan that answers all of its questions: one that runs already, or a new one."""
@@ -164,6 +205,10 @@ class StatsLoader:
 
     def _coming(self, key: SharedKey) -> list[StatsQuery]:
         """What is expected and not kept."""
+        for query in self._announced:
+            for own in shared_keys(query):
+                self._expected[own][query] = None
+        self._announced.clear()
         return [query for query in self._expected[key] if self._kept(query) is None]
 
     async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
@@ -193,6 +238,8 @@ class StatsLoader:
         if answer is None:
             answer = cut(query, parts, account)
             self._cache.keep(query, account, answer)
+            if self._shared is not None:
+                self._shared.keep(query, account, answer)
         return answer
 
     async def _fetched(self, listing: Listing) -> ListingResult:

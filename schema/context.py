@@ -14,7 +14,7 @@ from ..catalog.query import Scope, StatsQuery, make_scope, most_rows
 from ..catalog.segments import NamedSegment, find_segment
 from ..resolvers.loader import StatsLoader
 from .documents import Documents
-from .notes import present_notes
+from .vantages import Vantage
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class RequestContext:
     asked: dict[int, Any] = field(default_factory=dict)  # reports' questions, for their rows.  See ``drill_down``
     report_ms: dict[str, float] = field(default_factory=dict)  # path in the answer: from asked to answered
     documents: Documents = field(default_factory=Documents)  # those of the process, and the rules they are read under
+    vantage: Vantage = field(default_factory=lambda: Vantage(object(), None, ()))  # like no other's unless it is told
 
     def allow_rows(self) -> None:
         """Hold the request to the rows of one operation more than so far, where the guard enforces its limits."""
@@ -61,7 +62,6 @@ class RequestContext:
         """
         check_account_id(account_id)
         if account_id in self.accounts:
-            present_notes().accounts.add(account_id)
             return self.accounts[account_id]
         if self.identity.accounts is None:
             raise AccountNotFound(f"Account not found: {account_id}")

@@ -12,11 +12,13 @@ from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
 from ..resolvers.loader import FinishedRead, StatsLoader
+from ..resolvers.shared_answers import SharedAnswers
 from ..warehouse.store import Warehouse
 from .context import RequestContext
 from .documents import Documents
 from .notes import present_notes
 from .reading import present_reader
+from .vantages import Vantages
 
 
 def utc_now() -> datetime:
@@ -35,6 +37,8 @@ class Engine:
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
     on_read: Callable[[FinishedRead], None] | None = None  # hears of every read of the warehouse when it has ended
+    shared: SharedAnswers | None = None  # with other processes
+    vantages: Vantages = field(default_factory=Vantages)
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -45,14 +49,27 @@ class Engine:
         """
         snapshot = self.warehouse.snapshot()
         loader = StatsLoader(
-            snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights, on_read=self.on_read
+            snapshot,
+            self.gate,
+            max_scans,
+            cache=self.cache,
+            flights=self.flights,
+            shared=self.shared,
+            on_read=self.on_read,
         )
         reader = present_reader()
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
+        now = self.clock()
         try:
             yield RequestContext(
-                accounts, loader, self.clock(), self.segments, reader.identity, documents=self.documents
+                accounts,
+                loader,
+                now,
+                self.segments,
+                reader.identity,
+                documents=self.documents,
+                vantage=self.vantages.of(snapshot.accounts, reader.identity, now),
             )
         finally:
             await loader.close()

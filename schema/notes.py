@@ -22,11 +22,14 @@ class RequestNotes:
     """Nothing in here is secret: a caller is a key's id, never a key."""
 
     caller: str = "-"
-    accounts: set[str] = field(default_factory=set)  # those that were asked about and may be read
     operations: dict[str, None] = field(default_factory=dict)  # names of GraphQL operations, the first few
     queries: int = 0  # of a batch
     cost: Sharing = field(default_factory=Sharing)  # of all contexts that were opened
     trace_id: str = ""
+
+    @property
+    def accounts(self) -> list[str]:
+        return sorted(self.cost.accounts)
 
     def name_operation(self, name: str | None) -> None:
         if name and len(self.operations) < MOST_OPERATIONS:

@@ -26,7 +26,7 @@ FIELDS: dict[str, str] = {
     "ms": "until the answer had ended",
     "bytes": "of the answer's body, after compression",
     "caller": "`key:` and a key's id, `token:` and a token's subject, or `address:`; never the key",
-    "accounts": "those that were asked about and may be read",
+    "accounts": "those whose reports were asked",
     "operations": "names of GraphQL operations, at most 10",
     "queries": "of a batch",
     "reports": "questions asked",
@@ -61,7 +61,7 @@ class RequestLine:
             "ms": round(seen.total_ms, 1),
             "bytes": seen.body_bytes,
             "caller": notes.caller,
-            "accounts": sorted(notes.accounts),
+            "accounts": notes.accounts,
             "operations": list(notes.operations),
             "queries": notes.queries,
             "reports": cost.fields,
@@ -81,7 +81,7 @@ class RequestLine:
         words = [f"{seen.method} {self._path} {seen.status} in {seen.total_ms:.1f} ms, {seen.body_bytes} bytes"]
         if notes.caller != "-":
             words.append(f"for {notes.caller}")
-        words += [f"of {', '.join(sorted(notes.accounts))}"] if notes.accounts else []
+        words += [f"of {', '.join(notes.accounts)}"] if notes.accounts else []
         words += [f"as {', '.join(notes.operations)}"] if notes.operations else []
         if cost.fields:
             words.append(

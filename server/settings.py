@@ -29,8 +29,12 @@ JWT_PUBLIC_KEY = "FANIN_JWT_PUBLIC_KEY"
 JWT_PLAN = "FANIN_JWT_PLAN"
 RATE_LIMIT = "FANIN_RATE_LIMIT"
 RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
+CACHE_STORE = "FANIN_CACHE_STORE"
 CORS_ORIGINS = "FANIN_CORS_ORIGINS"
 ALLOWED_HOSTS = "FANIN_ALLOWED_HOSTS"
+TRUSTED_PROXIES = "FANIN_TRUSTED_PROXIES"
+DRAIN_SECONDS = "FANIN_DRAIN_SECONDS"
+GRACE_SECONDS = "FANIN_GRACE_SECONDS"
 PERSISTED_QUERIES = "FANIN_PERSISTED_QUERIES"
 PRODUCTION = "FANIN_PRODUCTION"
 GRAPHQL_LIMITS = "FANIN_GRAPHQL_LIMITS"
@@ -53,9 +57,13 @@ SETTINGS: dict[str, str] = {
     RATE_LIMIT: f"requests per minute and address for callers without a key; {ANONYMOUS.requests} unless said, and "
     "none on a loopback host that is open",
     RATE_LIMIT_STORE: "where several processes count together: redis://host:6379/0",
+    CACHE_STORE: "where several processes keep answers together: redis://host:6379/0",
     CORS_ORIGINS: "origins whose pages may ask, joined by commas, or *",
     ALLOWED_HOSTS: "names the server goes by beside those of the loopback, joined by commas, such as *.example.com, or *; "
     "unless said, any name will do except on a loopback host that is open",
+    TRUSTED_PROXIES: "addresses and networks, joined by commas, whose X-Forwarded-For and -Proto are believed; none unless said",
+    DRAIN_SECONDS: "seconds that a server asked to stop serves on while /readyz says no; 0 unless said",
+    GRACE_SECONDS: "seconds that requests under way then have to finish; 10 unless said",
     PERSISTED_QUERIES: "a manifest (JSON) of the only GraphQL documents that may be run, or off to keep none that callers send",
     PRODUCTION: "1 tells GraphQL callers no more than they ask: no introspection, no suggestions, no GraphiQL, no costs",
     GRAPHQL_LIMITS: "limits of a GraphQL document that differ, such as max_depth=15,max_aliases=200",
@@ -97,6 +105,7 @@ class ServerSettings:
     may_be_open: bool = True  # as long as there are no keys and no tokens
     open_limit: int | None = None  # requests per minute and address of an open server; None counts no one
     rate_limit_store: str = field(default="", repr=False)  # its address may hold a password
+    cache_store: str = field(default="", repr=False)  # so may this one
     cors_origins: tuple[str, ...] = ()
     on_loopback: bool = False  # so that, while it is open, only loopback names and the allowed ones will do
     allowed_hosts: tuple[str, ...] = ()
@@ -132,6 +141,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
         may_be_open=on_loopback or given.get(INSECURE, "").lower() in _TRUE,
         open_limit=_whole_number(given[RATE_LIMIT], RATE_LIMIT) if given.get(RATE_LIMIT) else unlimited,
         rate_limit_store=given.get(RATE_LIMIT_STORE, ""),
+        cache_store=given.get(CACHE_STORE, ""),
         cors_origins=_origins(given.get(CORS_ORIGINS, "")),
         on_loopback=on_loopback,
         allowed_hosts=_hosts(given.get(ALLOWED_HOSTS, "")),

@@ -54,7 +54,7 @@ class Traced:
                 cost = notes.cost
                 span.set_attributes(
                     {
-                        "fanin.accounts": sorted(notes.accounts),
+                        "fanin.accounts": notes.accounts,
                         "fanin.reports": cost.fields,
                         "fanin.scans": cost.scans,
                         "fanin.cache_hits": cost.cache_hits,

@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 
 from fanin.app import create_app
 from fanin.catalog.accounts import Account
 from fanin.resolvers.cache import AnswerCache
 from fanin.schema.engine import Engine
+from fanin.server.settings import ServerSettings
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
+from fanin.warehouse.manifest import read_manifest
 from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult
 from fanin.warehouse.writing import writing
 
@@ -58,6 +61,17 @@ def write(
     with writing(path) as writer:
         writer.put_account(account, time_zone=time_zone, currency=currency)
         writer.add_sessions(account, facts, digest=str(hash(tuple(facts))), source_name="test")
+
+
+def account_file(path: Path, account: str = "acme") -> Path:
+    """The DuckDB file in which an account of a warehouse lies at present."""
+    return read_manifest(path).entries[account].file
+
+
+def stored(path: Path, statement: str, account: str = "acme") -> list[Any]:
+    """What a statement tells of an account's file."""
+    with duckdb.connect(str(account_file(path, account)), read_only=True) as connection:
+        return connection.execute(statement).fetchall()
 
 
 class CountingSnapshot:
@@ -104,9 +118,9 @@ def engine_over(path: Path, now: datetime = NOW, *, cache_bytes: int = 0) -> Ite
         warehouse.close()
 
 
-def client_of(engine: Engine) -> httpx.AsyncClient:
+def client_of(engine: Engine, settings: ServerSettings | None = None) -> httpx.AsyncClient:
     """A client that talks to the application in process."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(engine)), base_url="http://fanin.test")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(engine, settings)), base_url="http://fanin.test")
 
 
 def without(answer: Mapping[str, Any], *names: str) -> dict[str, Any]:

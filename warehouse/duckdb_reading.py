@@ -1,7 +1,7 @@
-"""The embedded warehouse, read: a DuckDB file attached read-only, one cursor per scan on a few threads.
+"""The embedded warehouse, read: a DuckDB file per account attached read-only, one cursor per scan on a few threads.
 
-An import publishes a new file under the same name (``writing.py``).  Whoever asks for a snapshot afterwards gets the new
-one; a snapshot already taken keeps reading the file it was taken from.
+An import publishes a new list of files (``manifest.py``).  Whoever asks for a snapshot afterwards gets the new one; a
+snapshot already taken keeps reading the files it was taken from.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -26,12 +25,14 @@ from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
 from ..catalog.filters import Filter
+from .account_files import AccountCursor, AccountFiles
 from .blocks import Block, span_of
 from .cube import Cube
 from .grouping import group_rows, merge_groups
 from .held_rows import read_block, read_combinations, read_cube
 from .hot import Hot
-from .layout import FIRST_WITH_ROLLUPS, NO_EXTENSIONS, READABLE_LAYOUTS
+from .layout import FIRST_WITH_ROLLUPS, LAYOUT
+from .manifest import Manifest, read_manifest
 from .rollup_reading import Combinations, build_rollup_statement, rolled_groups
 from .rollups import Rollup, is_rolled_up, rollup_for
 from .statements import (
@@ -47,7 +48,7 @@ from .store import Column, Keys, Lexicon, Listing, ListingResult, Scan, ScanResu
 
 log = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", Scan, Listing)
 Told = TypeVar("Told")
 
 # The interpreter lock is taken several times per statement, so more threads than cores only wait for each other.
@@ -65,20 +66,21 @@ REMEMBERED_CONDITIONS = 500
 
 
 class DuckDBWarehouse:
-    """A warehouse file.  Raises ``WarehouseUnavailable`` with one sentence when it is missing or no warehouse.
+    """A warehouse.  Raises ``WarehouseUnavailable`` with one sentence when it is missing or no warehouse.
 
     Accounts that are asked for again have their roll-ups in memory, as far as ``cube_bytes`` go, and the rows that filtered
     questions look at, as far as ``block_bytes`` go.
     """
 
     def __init__(self, path: Path, *, use_rollups: bool = True, cube_bytes: int = 0, block_bytes: int = 0) -> None:
-        self._path = path
+        self._path = Path(os.path.realpath(path))
         self._use_rollups = use_rollups
         self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="scan")
         self._words = _Words()
         self.cubes: Hot[Cube] = Hot(cube_bytes)
         self.blocks: Hot[Block] = Hot(block_bytes)
-        self._identity = _identity(path)
+        self._files = AccountFiles(self._path)
+        self._identity = _identity(self._path)
         self._snapshot = self._opened()
 
     def snapshot(self) -> DuckDBSnapshot:
@@ -92,8 +94,13 @@ class DuckDBWarehouse:
         return self._snapshot
 
     def _opened(self) -> DuckDBSnapshot:
+        manifest = read_manifest(self._path)
+        if manifest.layout < LAYOUT:  # its file will not keep its name
+            self._files = AccountFiles(self._path)
+            self._files.take(self._path)
+        self._files.retain(manifest.files)
         snapshot = DuckDBSnapshot(
-            self._path, self._threads, self._words, self.cubes, self.blocks, use_rollups=self._use_rollups
+            manifest, self._files, self._threads, self._words, self.cubes, self.blocks, use_rollups=self._use_rollups
         )
         accounts = frozenset(snapshot.accounts.values())
         self._words.retain(accounts)
@@ -113,7 +120,7 @@ class DuckDBWarehouse:
         self.cubes.close()
         self.blocks.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        self._snapshot.close()
+        self._files.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +143,12 @@ class _Words:
 
 
 class DuckDBSnapshot:
-    """One state of the file: its accounts, and scans."""
+    """One state of the warehouse: its accounts, and scans."""
 
     def __init__(
         self,
-        path: Path,
+        manifest: Manifest,
+        files: AccountFiles,
         threads: ThreadPoolExecutor,
         words: _Words,
         cubes: Hot[Cube],
@@ -152,25 +160,28 @@ class DuckDBSnapshot:
         self._words = words
         self._cubes = cubes
         self._blocks = blocks
-        self._connection, layout, accounts = _attach(path)
-        self._has_rollups = use_rollups and layout >= FIRST_WITH_ROLLUPS
-        self._numbers = {account.id: number for number, account in accounts}
-        self._days: dict[tuple[Table, int], tuple[Column, Column]] = {}
-        self.accounts: Mapping[str, Account] = MappingProxyType({account.id: account for _, account in accounts})
+        self._files = files
+        self._entries = manifest.entries
+        self._has_rollups = use_rollups and manifest.layout >= FIRST_WITH_ROLLUPS
+        self._numbers = {account_id: entry.number for account_id, entry in manifest.entries.items()}
+        self._days: dict[tuple[Table, str], tuple[Column, Column]] = {}
+        self.accounts: Mapping[str, Account] = MappingProxyType(
+            {account_id: entry.account for account_id, entry in manifest.entries.items()}
+        )
 
     async def scan(self, scan: Scan) -> ScanResult:
         """From a cube at once: to hand the scan to a thread would take longer than to answer it."""
         cube = self._cube(scan)
         if cube is not None and self._has_words(scan):
-            return self._told_by(cube, self._connection, scan)
+            return self._told_by(cube, self._cursor(scan.account), scan)
         return await self._on_a_thread(self._read_scan, scan)
 
     async def fetch(self, listing: Listing) -> ListingResult:
         return await self._on_a_thread(self._read_listing, listing)
 
-    async def _on_a_thread(self, read: Callable[[duckdb.DuckDBPyConnection, Asked], Told], asked: Asked) -> Told:
+    async def _on_a_thread(self, read: Callable[[AccountCursor, Asked], Told], asked: Asked) -> Told:
         """Read with a cursor of its own; leaving interrupts the statement."""
-        cursor = self._connection.cursor()
+        cursor = self._cursor(asked.account)
         running: Future[Told] = self._threads.submit(_told_failures, read, cursor, asked)
         try:
             return await asyncio.wrap_future(running)
@@ -178,10 +189,10 @@ class DuckDBSnapshot:
             _interrupt(running, cursor, asyncio.get_running_loop())
             raise
 
-    def close(self) -> None:
-        self._connection.close()
+    def _cursor(self, account_id: str) -> AccountCursor:
+        return self._files.cursor(self._entries[account_id].file)
 
-    def _read_scan(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+    def _read_scan(self, cursor: AccountCursor, scan: Scan) -> ScanResult:
         if not self._is_rolled_up(scan):
             return self._read_facts(cursor, scan)
         cube = self._cube(scan)
@@ -193,11 +204,11 @@ class DuckDBSnapshot:
     def _cube(self, scan: Scan) -> Cube | None:
         return self._cubes.find(self.accounts[scan.account], scan.table) if self._is_rolled_up(scan) else None
 
-    def _told_by(self, cube: Cube, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+    def _told_by(self, cube: Cube, cursor: AccountCursor, scan: Scan) -> ScanResult:
         account = self.accounts[scan.account]
         return cube.tell(scan, partial(self._combinations_of, cursor, account), partial(self._lexicon, cursor, account))
 
-    def _read_rollups(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+    def _read_rollups(self, cursor: AccountCursor, scan: Scan) -> ScanResult:
         account = self.accounts[scan.account]
         statement = build_rollup_statement(scan, self._numbers[scan.account])
         columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
@@ -209,13 +220,13 @@ class DuckDBSnapshot:
 
     def _build_cube(self, account: Account, table: Table, budget_bytes: int) -> Cube | None:
         """The roll-ups of a table in memory; None when they would take more than there is room for."""
-        cursor = self._connection.cursor()
+        cursor = self._cursor(account.id)
         try:
             return read_cube(cursor, self._numbers[account.id], table, budget_bytes)
         finally:
             cursor.close()
 
-    def _read_facts(self, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult:
+    def _read_facts(self, cursor: AccountCursor, scan: Scan) -> ScanResult:
         number = self._numbers[scan.account]
         account = self.accounts[scan.account]
         block = self._blocks.find(account, scan.table)
@@ -223,13 +234,13 @@ class DuckDBSnapshot:
             self._blocks.ask(account, scan.table, partial(self._build_block, account, scan))
         elif told := self._told_by_block(block, cursor, scan):
             return told
-        in_memory = self._rows_at_most(scan, number) <= ROWS_IN_MEMORY
+        in_memory = self._rows_at_most(cursor, scan) <= ROWS_IN_MEMORY
         statement = (build_rows_statement if in_memory else build_statement)(scan, number)
         columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
         lexicons = {name: self._lexicon(cursor, account, name) for name in dimensions_of(scan.groupings)}
         return (group_rows if in_memory else merge_groups)(scan, columns, lexicons.__getitem__)
 
-    def _told_by_block(self, block: Block, cursor: duckdb.DuckDBPyConnection, scan: Scan) -> ScanResult | None:
+    def _told_by_block(self, block: Block, cursor: AccountCursor, scan: Scan) -> ScanResult | None:
         """None when more rows are found than are better grouped here than by the engine."""
         account = self.accounts[scan.account]
         found = block.found(scan, partial(self._passing, cursor, account))
@@ -240,13 +251,13 @@ class DuckDBSnapshot:
 
     def _build_block(self, account: Account, scan: Scan, budget_bytes: int) -> Block | None:
         """The rows of a scan's days; None when they would take more than there is room for."""
-        cursor = self._connection.cursor()
+        cursor = self._cursor(account.id)
         try:
             return read_block(cursor, self._numbers[account.id], scan.table, span_of(scan.windows), budget_bytes)
         finally:
             cursor.close()
 
-    def _passing(self, cursor: duckdb.DuckDBPyConnection, account: Account, condition: Filter) -> Column:
+    def _passing(self, cursor: AccountCursor, account: Account, condition: Filter) -> Column:
         """Whether each code passes a condition, negation aside."""
         positive = replace(condition, negated=False)
         passing = self._words.passing.get((account, positive))
@@ -260,7 +271,7 @@ class DuckDBSnapshot:
             self._words.passing[account, positive] = passing
         return passing
 
-    def _read_listing(self, cursor: duckdb.DuckDBPyConnection, listing: Listing) -> ListingResult:
+    def _read_listing(self, cursor: AccountCursor, listing: Listing) -> ListingResult:
         account = self.accounts[listing.account]
         statement = build_listing(listing, self._numbers[listing.account])
         columns = cursor.execute(statement.text, statement.parameters).fetchnumpy()
@@ -269,22 +280,24 @@ class DuckDBSnapshot:
             for name in listing.columns
         }
 
-    def _rows_at_most(self, scan: Scan, number: int) -> int:
+    def _rows_at_most(self, cursor: AccountCursor, scan: Scan) -> int:
         """How many rows the windows hold before any filter, told from the rows per day."""
-        days, rows = self._rows_per_day(scan.table, number)
+        days, rows = self._rows_per_day(cursor, scan)
         inside = np.zeros(len(days), dtype=bool)
         for window in scan.windows:
             inside |= (days >= day_number(window.start)) & (days <= day_number(window.end))
         return int(rows[inside].sum())
 
-    def _rows_per_day(self, table: Table, number: int) -> tuple[Column, Column]:
-        if (table, number) not in self._days:
-            columns = self._connection.cursor().execute(
-                f"SELECT day, count(*) AS rows FROM {DATABASE}.{table.value} WHERE account = ? GROUP BY day", [number]
+    def _rows_per_day(self, cursor: AccountCursor, scan: Scan) -> tuple[Column, Column]:
+        key = scan.table, scan.account
+        if key not in self._days:
+            columns = cursor.execute(
+                f"SELECT day, count(*) AS rows FROM {DATABASE}.{scan.table.value} WHERE account = ? GROUP BY day",
+                [self._numbers[scan.account]],
             )
             found = columns.fetchnumpy()
-            self._days[table, number] = found["day"], found["rows"]
-        return self._days[table, number]
+            self._days[key] = found["day"], found["rows"]
+        return self._days[key]
 
     def _has_words(self, scan: Scan) -> bool:
         """Whether all that spells the groups of a scan is loaded."""
@@ -295,7 +308,7 @@ class DuckDBSnapshot:
             (account, rollup) in self._words.combinations for rollup in rollups if rollup and rollup.is_combined
         )
 
-    def _lexicon(self, cursor: duckdb.DuckDBPyConnection, account: Account, dimension: str) -> Lexicon | None:
+    def _lexicon(self, cursor: AccountCursor, account: Account, dimension: str) -> Lexicon | None:
         name = DIMENSIONS[dimension].lexicon_name
         if name is None:
             return None
@@ -308,7 +321,7 @@ class DuckDBSnapshot:
             lexicon = self._words.lexicons[account, name] = Lexicon([value for (value,) in rows])
         return lexicon
 
-    def _combinations_of(self, cursor: duckdb.DuckDBPyConnection, account: Account, rollup: Rollup) -> Combinations:
+    def _combinations_of(self, cursor: AccountCursor, account: Account, rollup: Rollup) -> Combinations:
         found = self._words.combinations.get((account, rollup))
         if found is None:
             found = read_combinations(cursor, self._numbers[account.id], rollup)
@@ -327,52 +340,7 @@ def _identity(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _attach(path: Path) -> tuple[duckdb.DuckDBPyConnection, int, list[tuple[int, Account]]]:
-    """An empty in-memory database with the file attached, the file's layout, and its accounts with their numbers.
-
-    Connecting to the path itself would hand back the instance that is already open in this process, and with it the
-    file of before the import.
-    """
-    connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1, **NO_EXTENSIONS})
-    try:
-        return connection, *_try_attach(connection, path)
-    except WarehouseUnavailable:
-        connection.close()
-        raise
-
-
-def _try_attach(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, list[tuple[int, Account]]]:
-    quoted = str(path.absolute()).replace("'", "''")
-    try:
-        connection.execute(f"ATTACH '{quoted}' AS {DATABASE} (READ_ONLY, TYPE duckdb)")
-        connection.execute(f"USE {DATABASE}")
-        connection.execute("SET enable_external_access = false")
-        (layout,) = connection.execute("SELECT schema_version FROM fanin_meta").fetchone() or (None,)
-        if layout not in READABLE_LAYOUTS:
-            raise WarehouseUnavailable(
-                f"{path} is a warehouse of layout {layout}; this fanin reads layouts {READABLE_LAYOUTS[0]} to "
-                f"{READABLE_LAYOUTS[-1]}"
-            )
-        return layout, _read_accounts(connection, layout)
-    except duckdb.Error as error:
-        log.info("cannot attach %s: %s", path, error)
-        raise WarehouseUnavailable(f"{path} is not a fanin warehouse, or cannot be read") from None
-
-
-def _read_accounts(connection: duckdb.DuckDBPyConnection, layout: int) -> list[tuple[int, Account]]:
-    stamp = "data_stamp" if layout >= FIRST_WITH_ROLLUPS else "''"
-    rows = connection.execute(
-        f"SELECT account, id, time_zone, currency, first_day, last_day, data_version, {stamp} FROM accounts ORDER BY id"
-    ).fetchall()
-    return [
-        (number, Account(account_id, time_zone, currency, _day(first), _day(last), version, stamp))
-        for number, account_id, time_zone, currency, first, last, version, stamp in rows
-    ]
-
-
-def _told_failures(
-    read: Callable[[duckdb.DuckDBPyConnection, Asked], Told], cursor: duckdb.DuckDBPyConnection, asked: Asked
-) -> Told:
+def _told_failures(read: Callable[[AccountCursor, Asked], Told], cursor: AccountCursor, asked: Asked) -> Told:
     """What was read, or the failure in the vocabulary, without the engine's words."""
     try:
         return read(cursor, asked)
@@ -386,7 +354,7 @@ def _told_failures(
         cursor.close()
 
 
-def _interrupt(running: Future[Any], cursor: duckdb.DuckDBPyConnection, loop: asyncio.AbstractEventLoop) -> None:
+def _interrupt(running: Future[Any], cursor: AccountCursor, loop: asyncio.AbstractEventLoop) -> None:
     """Stop a statement whose answer no one waits for; one that has not started never will.
 
     Said again until it has ended: a statement that is only just starting overlooks it.
@@ -396,7 +364,3 @@ def _interrupt(running: Future[Any], cursor: duckdb.DuckDBPyConnection, loop: as
     with suppress(duckdb.Error):  # the cursor may be closed in this very moment
         cursor.interrupt()
     loop.call_later(INTERRUPT_AGAIN_S, _interrupt, running, cursor, loop)
-
-
-def _day(number: int | None) -> date | None:
-    return None if number is None else date(1970, 1, 1) + timedelta(days=number)

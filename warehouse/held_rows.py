@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import duckdb
 import numpy as np
 
 from ..catalog.dimensions import Table
+from .account_files import AccountCursor
 from .blocks import Block
 from .cube import Cube, Layer, RolledRows, estimated_bytes
 from .rollup_reading import Combinations
@@ -16,7 +16,7 @@ from .statements import DATABASE, build_block_statement
 from .store import Column
 
 
-def read_combinations(cursor: duckdb.DuckDBPyConnection, account: int, rollup: Rollup) -> Combinations:
+def read_combinations(cursor: AccountCursor, account: int, rollup: Rollup) -> Combinations:
     codes = COMBINED_CODES[: len(rollup.dimensions)]
     columns = cursor.execute(
         f"SELECT {', '.join(codes)} FROM {DATABASE}.combinations WHERE account = ? AND rollup = ? ORDER BY combination",
@@ -25,7 +25,7 @@ def read_combinations(cursor: duckdb.DuckDBPyConnection, account: int, rollup: R
     return dict(zip(rollup.dimensions, columns.values(), strict=True))
 
 
-def read_cube(cursor: duckdb.DuckDBPyConnection, account: int, table: Table, budget_bytes: int) -> Cube | None:
+def read_cube(cursor: AccountCursor, account: int, table: Table, budget_bytes: int) -> Cube | None:
     """The cube of one fact table of an account; None when it would take more than ``budget_bytes``."""
     if sum(_estimates(cursor, account, table)) > budget_bytes:
         return None
@@ -34,7 +34,7 @@ def read_cube(cursor: duckdb.DuckDBPyConnection, account: int, table: Table, bud
 
 
 def read_block(
-    cursor: duckdb.DuckDBPyConnection, account: int, table: Table, span: tuple[int, int], budget_bytes: int
+    cursor: AccountCursor, account: int, table: Table, span: tuple[int, int], budget_bytes: int
 ) -> Block | None:
     """The rows of one fact table over a span of days; None when they would take more than ``budget_bytes``, or when there
     are so many that to look through them takes longer than to leave it to the engine."""
@@ -62,7 +62,7 @@ def _narrow(column: Column) -> Column:
     return column.astype(next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max))
 
 
-def _estimates(cursor: duckdb.DuckDBPyConnection, account: int, table: Table) -> Iterator[int]:
+def _estimates(cursor: AccountCursor, account: int, table: Table) -> Iterator[int]:
     found = cursor.execute(
         f"SELECT count(*), max(combination) + 1, max(day) - min(day) + 1 FROM {DATABASE}.{by_day(table)} "
         "WHERE account = ? GROUP BY rollup",
@@ -72,7 +72,7 @@ def _estimates(cursor: duckdb.DuckDBPyConnection, account: int, table: Table) ->
         yield estimated_bytes(rows, combinations, days, len(ROLLED_METRICS[table]))
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection, account: int, rollup: Rollup) -> RolledRows:
+def _rows(cursor: AccountCursor, account: int, rollup: Rollup) -> RolledRows:
     metrics = ROLLED_METRICS[rollup.table]
     columns = cursor.execute(
         f"SELECT day, combination, {', '.join(metrics)} FROM {DATABASE}.{by_day(rollup.table)} "

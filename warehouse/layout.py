@@ -1,8 +1,8 @@
-"""The tables of the embedded warehouse: facts in integer codes, a lexicon that spells them, money in cents.
+"""The tables of an account's file: facts in integer codes, a lexicon that spells them, money in cents.
 
-Facts are appended sorted by (account, start), so that a scan of one account's window touches few row groups.  Beside
-them stand their sums per day and month (``rollups.py``).  Layout 1 had none, and no stamps: it is read as it is, and
-brought forward by the first import into it.
+Facts are appended sorted by their start, so that a scan of a window touches few row groups.  Beside them stand their sums
+per day and month (``rollups.py``).  In layouts 1 and 2 all accounts lay in one file, told apart by their number, and layout
+1 had no sums and no stamps: both are read as they are, and brought forward by the first import.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from ..catalog.dimensions import DIMENSIONS, Table
 from .rollups import COMBINED_CODES, ROLLED_METRICS, by_day, by_month
 
-SCHEMA_VERSION = 2
+LAYOUT = 3
 FIRST_WITH_ROLLUPS = 2
-READABLE_LAYOUTS = (1, 2)
+OLDER_LAYOUTS = (1, 2)
 
 # The engine's settings for every connection: left to itself it would fetch an extension over the network when it is
 # shown a file of another program, SQLite's for one.
@@ -68,12 +68,10 @@ FACTS: dict[Table, tuple[tuple[str, str], ...]] = {
     ),
 }
 
+# The account's number is the same in all rows of a file; it stands there because the same statements serve warehouses that
+# keep accounts together.
 _OTHERS = {
     "fanin_meta": "schema_version INTEGER NOT NULL",
-    "accounts": (
-        "account INTEGER PRIMARY KEY, id VARCHAR NOT NULL UNIQUE, time_zone VARCHAR NOT NULL, currency VARCHAR NOT NULL, "
-        "data_version INTEGER NOT NULL, first_day INTEGER, last_day INTEGER, data_stamp VARCHAR DEFAULT ''"
-    ),
     "lexicon": "account INTEGER NOT NULL, dimension VARCHAR NOT NULL, code UINTEGER NOT NULL, value VARCHAR NOT NULL",
     "imports": (
         "account INTEGER NOT NULL, digest VARCHAR NOT NULL, source_name VARCHAR NOT NULL, sessions BIGINT NOT NULL"
@@ -95,29 +93,32 @@ def _rollup_tables() -> dict[str, str]:
     return tables | {"combinations": combined}
 
 
-# What of an account goes when it is cleared, beside its row among the accounts.
-ACCOUNT_TABLES = (*FACTS, "lexicon", "imports", *_rollup_tables())
-
-
 def create_statements() -> list[str]:
-    """The statements that make an empty warehouse."""
-    facts = {
+    """The statements that make the empty file of an account."""
+    return [
+        *(f"CREATE TABLE {name} ({columns})" for name, columns in (_OTHERS | _facts() | _rollup_tables()).items()),
+        f"INSERT INTO fanin_meta VALUES ({LAYOUT})",
+    ]
+
+
+def copy_statements(layout: int) -> list[str]:
+    """The statements that take an account out of a file of an earlier layout, attached as ``older``, by ``$account``.
+
+    Of layout 1 all but the roll-ups, which it has not.
+    """
+    ordered = dict.fromkeys((table.value for table in FACTS), " ORDER BY start, session")
+    rolled = _rollup_tables() if layout >= FIRST_WITH_ROLLUPS else {}
+    tables = dict.fromkeys(("lexicon", "imports", *rolled), "") | ordered
+    return [
+        f"INSERT INTO {name} BY NAME SELECT * FROM older.{name} WHERE account = $account{order}"
+        for name, order in tables.items()
+    ]
+
+
+def _facts() -> dict[str, str]:
+    return {
         table.value: ", ".join(f"{name} {kind} NOT NULL" for name, kind in columns) for table, columns in FACTS.items()
     }
-    return [
-        *(f"CREATE TABLE {name} ({columns})" for name, columns in (_OTHERS | facts | _rollup_tables()).items()),
-        f"INSERT INTO fanin_meta VALUES ({SCHEMA_VERSION})",
-    ]
-
-
-def forward_statements() -> list[str]:
-    """The statements that bring a warehouse of layout 1 forward, all but filling the roll-ups."""
-    return [
-        *(f"CREATE TABLE {name} ({columns})" for name, columns in _rollup_tables().items()),
-        "ALTER TABLE accounts ADD COLUMN data_stamp VARCHAR DEFAULT ''",
-        "UPDATE accounts SET data_stamp = CAST(uuid() AS VARCHAR)",
-        f"UPDATE fanin_meta SET schema_version = {SCHEMA_VERSION}",
-    ]
 
 
 def lexicon_of(table: Table, column: str) -> str:

@@ -20,7 +20,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 def roll_up(connection: duckdb.DuckDBPyConnection, account: int, days: Iterable[int]) -> None:
-    """Sum up these days of an account, and the months they lie in."""
+    """Sum up these days of an account, and the months they lie in.  A day that has lost its facts loses its sums."""
     touched = sorted(set(days))
     if not touched:
         return
@@ -28,18 +28,18 @@ def roll_up(connection: duckdb.DuckDBPyConnection, account: int, days: Iterable[
     connection.begin()  # one commit of many statements
     for table in Table:
         with _registered(connection, touched):
-            if not _has_any(connection, account, table):
-                continue  # facts never leave a day, so there are no sums of it either
+            if not _has_any(connection, account, table.value, by_day(table)):
+                continue
             _roll_up_days(connection, account, table)
         with _registered(connection, months):
             _roll_up_months(connection, account, table)
     connection.commit()
 
 
-def roll_up_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    """Sum up all days of all accounts."""
-    for account, days in connection.execute("SELECT account, list(DISTINCT day) FROM sessions GROUP BY ALL").fetchall():
-        roll_up(connection, account, days)
+def days_of(connection: duckdb.DuckDBPyConnection, account: int) -> list[int]:
+    """All days on which the account has sessions."""
+    found = connection.execute("SELECT DISTINCT day FROM sessions WHERE account = ?", [account])
+    return [day for (day,) in found.fetchall()]
 
 
 @contextmanager
@@ -55,9 +55,12 @@ def _registered(connection: duckdb.DuckDBPyConnection, days: list[int]) -> Itera
 _OF_TOUCHED = "account = $account AND day IN (SELECT day FROM touched)"
 
 
-def _has_any(connection: duckdb.DuckDBPyConnection, account: int, table: Table) -> bool:
-    found = connection.execute(f"SELECT 1 FROM {table.value} WHERE {_OF_TOUCHED} LIMIT 1", {"account": account})
-    return found.fetchone() is not None
+def _has_any(connection: duckdb.DuckDBPyConnection, account: int, *tables: str) -> bool:
+    found = (
+        connection.execute(f"SELECT 1 FROM {table} WHERE {_OF_TOUCHED} LIMIT 1", {"account": account})
+        for table in tables
+    )
+    return any(rows.fetchone() is not None for rows in found)
 
 
 def _roll_up_days(connection: duckdb.DuckDBPyConnection, account: int, table: Table) -> None:

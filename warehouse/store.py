@@ -1,11 +1,12 @@
-"""What the engine asks of a place where the numbers live: a snapshot, its accounts, and scans.
+"""What the engine asks of a place where the numbers live: a snapshot, its accounts, and scans; and what an import does.
 
-How facts lie on disk is the store's own business; whoever answers these two protocols can stand behind the gateway.
+How facts lie on disk is the store's own business; whoever answers the first two protocols can stand behind the gateway,
+and whoever answers the third can be imported into.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from ..catalog.dimensions import Table
 from ..catalog.filters import Filter
 from ..catalog.periods import Window
 from ..catalog.segments import Segment
+from .facts import Session
 
 Column = np.ndarray[Any, np.dtype[Any]]
 
@@ -177,3 +179,26 @@ class Warehouse(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Writer(Protocol):
+    """One import, or several that are to be seen together.  It is seen whole when it has ended, or not at all.
+
+    No one else changes an account from when it is first named until then.
+    """
+
+    def has_import(self, account_id: str, digest: str) -> bool:
+        """Whether content with this digest is in the account already."""
+        ...
+
+    def put_account(self, account_id: str, *, time_zone: str = "UTC", currency: str = "EUR") -> None:
+        """Create the account, or find it as it is.  Raises ``BadRequest`` when it is there with other values."""
+        ...
+
+    def add_sessions(self, account_id: str, sessions: Iterable[Session], *, digest: str, source_name: str) -> int:
+        """Append sessions and what belongs to them, under the digest of what they were read from.  Returns how many."""
+        ...
+
+    def clear_account(self, account_id: str, *, source_name: str) -> None:
+        """Take out everything that came from ``source_name``.  Raises ``BadRequest`` when anything else is there."""
+        ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import astuple
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pytest
 
 from fanin.catalog.channels import CHANNELS, classify
 from fanin.catalog.errors import BadRequest
 from fanin.ingest.demo import MAX_DAYS, SOURCE_NAME, demo_sessions, load_demo
+from fanin.tests.facts import stored
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 from fanin.warehouse.layout import FACTS
+from fanin.warehouse.manifest import read_manifest
 from fanin.warehouse.writing import writing
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -210,13 +212,12 @@ def load(path: Path, *, now: datetime = NOW, account: str = "my-site", seed: int
 
 
 def rows(path: Path, statement: str) -> list[Any]:
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return connection.execute(statement).fetchall()
+    return stored(path, statement, "my-site")
 
 
 def everything(path: Path) -> dict[str, list[Any]]:
-    tables = (*FACTS, "lexicon", "imports", "accounts")
-    return {table: sorted(rows(path, f"SELECT * FROM {table}")) for table in tables}
+    told = {table: sorted(rows(path, f"SELECT * FROM {table}")) for table in (*FACTS, "lexicon", "imports")}
+    return told | {"accounts": [astuple(entry.account) for entry in read_manifest(path).entries.values()]}
 
 
 @pytest.fixture
@@ -263,7 +264,7 @@ def test_loading_something_else_replaces_what_was_there(warehouse: Path, tmp_pat
 
     replaced, expected = everything(warehouse), everything(fresh)
     (account,), (as_fresh,) = replaced.pop("accounts"), expected.pop("accounts")
-    version, stamp = 4, -1  # how often it was changed, and what is never the same twice
+    version, stamp = 5, -1  # how often it was changed, and what is never the same twice
     assert added == 300
     assert replaced == expected
     assert account[:version] + account[version + 1 : stamp] == as_fresh[:version] + as_fresh[version + 1 : stamp]
@@ -272,14 +273,14 @@ def test_loading_something_else_replaces_what_was_there(warehouse: Path, tmp_pat
 
 def test_other_accounts_are_left_alone(warehouse: Path):
     load(warehouse, account="other")
-    before = rows(warehouse, "SELECT * FROM sessions ORDER BY ALL")
-    words = rows(warehouse, "SELECT * FROM lexicon ORDER BY ALL")
+    before = stored(warehouse, "FROM sessions ORDER BY ALL", "other")
+    words = stored(warehouse, "FROM lexicon ORDER BY ALL", "other")
     load(warehouse)
 
     load(warehouse, now=NOW + timedelta(days=1))
 
-    assert rows(warehouse, "SELECT * FROM sessions WHERE account = 1 ORDER BY ALL") == before
-    assert rows(warehouse, "SELECT * FROM lexicon WHERE account = 1 ORDER BY ALL") == words
+    assert stored(warehouse, "FROM sessions ORDER BY ALL", "other") == before
+    assert stored(warehouse, "FROM lexicon ORDER BY ALL", "other") == words
 
 
 def test_an_account_with_imported_logs_is_never_replaced(warehouse: Path):
@@ -322,4 +323,5 @@ def test_an_account_cleared_and_not_filled_has_no_days(warehouse: Path):
     with writing(warehouse) as writer:
         writer.clear_account("my-site", source_name=SOURCE_NAME)
 
-    assert rows(warehouse, "SELECT id, first_day, last_day FROM accounts") == [("my-site", None, None)]
+    account = read_manifest(warehouse).entries["my-site"].account
+    assert (account.first_day, account.last_day) == (None, None)

@@ -21,7 +21,7 @@ from fanin.ingest.importing import LogReading, import_log, read_logs
 from fanin.ingest.refusals import ImportRefused
 from fanin.ingest.site_rules import ContentGrouping, GoalRule, Places, SiteRules
 from fanin.ingest.summaries import LineClass
-from fanin.tests.facts import moment
+from fanin.tests.facts import moment, stored
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -137,8 +137,7 @@ def test_an_import_of_events_lands_once_in_the_warehouse(tmp_path):
     again = import_log([path], "my-site", warehouse)
 
     assert (first.sessions, again.files_already_there) == (2, (str(path),))
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        assert connection.execute("SELECT sum(page_views), sum(revenue_cents) FROM sessions").fetchall() == [(3, 1250)]
+    assert stored(warehouse, "SELECT sum(page_views), sum(revenue_cents) FROM sessions", "my-site") == [(3, 1250)]
 
 
 def one(tmp_path: Path, rules: SiteRules | None = None, **columns: Any) -> Session:

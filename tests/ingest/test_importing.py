@@ -2,7 +2,6 @@ import gzip
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,7 +12,9 @@ from fanin.ingest.log_formats import FORMATS
 from fanin.ingest.refusals import ImportRefused
 from fanin.ingest.site_rules import GoalRule, Places, SiteRules
 from fanin.ingest.summaries import DamagedLine, LineClass
+from fanin.tests.facts import stored
 from fanin.warehouse.facts import GoalKind, PageView, Session
+from fanin.warehouse.manifest import read_manifest
 
 RULES = SiteRules(
     sites=("example.com",),
@@ -28,8 +29,7 @@ BOT = "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)"
 
 
 def rows(warehouse: Path, statement: str) -> list[tuple]:
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        return connection.execute(statement).fetchall()
+    return stored(warehouse, statement, "my-site")
 
 
 @pytest.fixture
@@ -181,9 +181,8 @@ def test_an_import_lands_in_the_warehouse(write_log, line, warehouse):
 
     import_log([log], "my-site", warehouse, RULES)
 
-    assert rows(warehouse, "SELECT id, time_zone, currency, data_version FROM accounts") == [
-        ("my-site", "UTC", "EUR", 1)
-    ]
+    account = read_manifest(warehouse).entries["my-site"].account
+    assert (account.time_zone, account.currency, account.data_version) == ("UTC", "EUR", 1)
     assert rows(warehouse, "SELECT count(*) FROM sessions") == [(1,)]
     assert rows(warehouse, "SELECT count(*) FROM page_views") == [(2,)]
     assert rows(warehouse, "SELECT sum(amount_cents) FROM goals") == [(1250,)]
@@ -199,7 +198,7 @@ def test_the_same_file_twice_changes_nothing_and_says_so(write_log, line, wareho
 
     assert (again.lines, again.sessions, again.files_read) == (0, 0, ())
     assert again.files_already_there == (str(packed), str(log))
-    assert rows(warehouse, "SELECT data_version FROM accounts") == [(1,)]
+    assert read_manifest(warehouse).entries["my-site"].account.data_version == 1
     assert rows(warehouse, "SELECT count(*) FROM sessions") == [(1,)]
 
 

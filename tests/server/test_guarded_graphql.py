@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fanin.benchmarks.hostile_documents import HOSTILE
 from fanin.catalog.errors import BadRequest
 from fanin.catalog.limits import DOCUMENT_LIMITS, DocumentRules
 from fanin.server.settings import ServerSettings, read_settings
-from fanin.tests.facts import engine_over, visit, write
+from fanin.tests.facts import account_file, engine_over, visit, write
 
 OPEN = {"FANIN_HOST": "127.0.0.1", "FANIN_ALLOWED_HOSTS": "fanin.test"}
 TILES = '{ stats(accountId: "acme") { a: sources { total } b: sources { total } pages { total } } }'
@@ -221,11 +222,25 @@ def test_hostile_documents_are_refused_while_a_question_between_them_is_answered
 
 # --- failures -----------------------------------------------------------------------------------------------------
 
+
+def run(statement: str, path: Path) -> None:
+    with duckdb.connect(str(account_file(path))) as connection:
+        connection.execute(statement)
+
+
+def lose_zone(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"UTC"', b'"Nowhere/Else"'))
+
+
 # What is done to the warehouse, and what it breaks.
 DAMAGE = {
-    "a table that is gone": ("DROP TABLE sessions", ["stats", "countries"], "CatalogException"),
-    "codes that stand for nothing": ("UPDATE sessions SET country = 99999", ["stats", "countries"], "IndexError"),
-    "a zone there is not": ("UPDATE accounts SET time_zone = 'Nowhere/Else'", ["stats"], "ZoneInfoNotFoundError"),
+    "a table that is gone": (partial(run, "DROP TABLE sessions"), ["stats", "countries"], "CatalogException"),
+    "codes that stand for nothing": (
+        partial(run, "UPDATE sessions SET country = 99999"),
+        ["stats", "countries"],
+        "IndexError",
+    ),
+    "a zone there is not": (lose_zone, ["stats"], "ZoneInfoNotFoundError"),
 }
 
 
@@ -233,10 +248,9 @@ DAMAGE = {
 def test_what_fails_unexpectedly_says_no_more_than_the_id_under_which_the_log_has_it(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    statement, path, inside = DAMAGE[damage]
+    harm, path, inside = DAMAGE[damage]
     write(tmp_path / "w.duckdb", "acme", [visit("2026-03-17T10:00", country="ES")])
-    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
-        connection.execute(statement)
+    harm(tmp_path / "w.duckdb")
     filtered = 'filters: [{field: OS, op: NE, values: ["BeOS"]}]'  # so that the facts are read, not their roll-ups
     document = f'{{ stats(accountId: "acme", {filtered}) {{ countries {{ rows {{ country }} }} }} }}'
 

@@ -267,7 +267,7 @@ def test_the_longest_unasked_makes_room(path: Path) -> None:
 def test_a_layer_takes_no_more_than_was_estimated(sample_warehouse: Path, rollup: Any) -> None:
     with engine_on(sample_warehouse) as (_, warehouse):
         snapshot = warehouse.snapshot()
-        rows = _rows(snapshot._connection.cursor(), snapshot._numbers["my-site"], rollup)
+        rows = _rows(snapshot._cursor("my-site"), 1, rollup)
     days = int(rows.days[-1] - rows.days[0]) + 1
 
     layer = Layer(rows)

@@ -18,7 +18,7 @@ from fanin.catalog.dimensions import Table
 from fanin.catalog.errors import BadRequest, StatsError, WarehouseUnavailable
 from fanin.catalog.filters import Filter, Match, make_filter
 from fanin.catalog.periods import Window
-from fanin.tests.facts import visit, write
+from fanin.tests.facts import account_file, visit, write
 from fanin.warehouse import duckdb_reading
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.store import Listing, Scan
@@ -155,28 +155,29 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str, monkeypatch: pytest
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO fanin_meta VALUES (2)",
+        "INSERT INTO warehouse.fanin_meta VALUES (2)",
         "DELETE FROM warehouse.sessions",
         "CREATE TABLE warehouse.mine (x INTEGER)",
         "ATTACH 'other.duckdb'",
         "SELECT * FROM read_text('/etc/hostname')",
-        "COPY sessions TO 'out.csv'",
+        "COPY warehouse.sessions TO 'out.csv'",
         "SET enable_external_access = true",
     ],
 )
 def test_the_readers_connection_writes_nothing_and_reaches_no_other_file(path: Path, statement: str) -> None:
-    before = path.read_bytes()
+    before = account_file(path).read_bytes()
 
     with opened(path) as warehouse, pytest.raises(duckdb.Error):
-        warehouse.snapshot()._connection.execute(statement)
+        warehouse.snapshot()._cursor("acme").execute(statement)
 
-    assert path.read_bytes() == before
+    assert account_file(path).read_bytes() == before
 
 
 def test_an_open_warehouse_leaves_nothing_beside_its_file(path: Path) -> None:
     with opened(path) as warehouse:
         asyncio.run(entrances(warehouse.snapshot()))
-        assert os.listdir(path.parent) == ["w.duckdb"]
+        assert sorted(os.listdir(path.parent)) == ["w.duckdb", "w.duckdb.d"]
+        assert os.listdir(path.with_name("w.duckdb.d")) == [account_file(path).name]
 
 
 # --- scans ---------------------------------------------------------------------------------------------------------
@@ -238,7 +239,7 @@ SLOW = [make_filter("path", "not_regex", [f"([0-9a-f]+[0-9]){{20}}x{number}"]) f
 
 @pytest.fixture
 def long_words(path: Path) -> Path:
-    with duckdb.connect(str(path)) as connection:
+    with duckdb.connect(str(account_file(path))) as connection:
         connection.execute(
             "INSERT INTO lexicon SELECT 1, 'path', 1 + range, repeat(md5(range::VARCHAR), 20) FROM range(60000)"
         )

@@ -10,7 +10,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +20,8 @@ from fanin.catalog.filters import make_filter
 from fanin.catalog.periods import Window
 from fanin.catalog.query import Granularity, Scope, StatsQuery, ask, groupings
 from fanin.resolvers.planner import fuse, shared_keys
-from fanin.tests.facts import bought, reached, visit, write
+from fanin.tests.facts import bought, reached, stored, visit, write
+from fanin.tests.older_layouts import ROLLUP_TABLES, as_layout
 from fanin.tests.questions import ask_needed
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.rollup_reading import months_and_edges
@@ -35,9 +35,6 @@ FACTS = [
     for month, day in ((1, 15), (1, 31), (2, 1), (2, 28), (3, 1), (3, 10), (3, 31), (4, 1), (4, 11))
     for source, country, goals in (("google", "ES", [bought(100 * day)]), ("bing", "US", [reached("cart")]))
 ]
-
-
-ROLLUP_TABLES = [*(name for table in Table for name in (by_day(table), by_month(table))), "combinations"]
 
 
 @contextmanager
@@ -65,11 +62,6 @@ def read(path: Path, *scans: Scan) -> list[ScanResult]:
 
     with opened(path) as warehouse:
         return asyncio.run(told(warehouse.snapshot()))
-
-
-def stored(path: Path, statement: str) -> list[Any]:
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return connection.execute(statement).fetchall()
 
 
 # --- which questions they answer -----------------------------------------------------------------------------------
@@ -150,12 +142,12 @@ def _days(start: date, end: date) -> list[date]:
 # --- how they are kept -----------------------------------------------------------------------------------------------
 
 
-def sums(path: Path, table: str, rollup: int = 1) -> list[Any]:
-    """By account and day: sessions, page views and cents."""
+def sums(path: Path, table: str, account: str = "acme") -> list[Any]:
+    """By day: sessions, page views and cents."""
     return stored(
         path,
-        f"SELECT account, DATE '1970-01-01' + day, entrances, page_views, revenue FROM {table} "
-        f"WHERE rollup = {rollup} ORDER BY ALL",
+        f"SELECT DATE '1970-01-01' + day, entrances, page_views, revenue FROM {table} WHERE rollup = 1 ORDER BY ALL",
+        account,
     )
 
 
@@ -164,8 +156,8 @@ def test_a_session_counts_wholly_on_its_first_local_day(tmp_path: Path) -> None:
     late = visit("2026-03-31T21:55", "/", "/a", goals=[bought(5, at="2026-03-31T22:10")])  # into April in Madrid
     write(path, "acme", [late], time_zone="Europe/Madrid")
 
-    assert sums(path, by_day(Table.SESSIONS)) == [(1, date(2026, 3, 31), 1, 2, 5)]
-    assert sums(path, by_month(Table.SESSIONS)) == [(1, date(2026, 3, 1), 1, 2, 5)]
+    assert sums(path, by_day(Table.SESSIONS)) == [(date(2026, 3, 31), 1, 2, 5)]
+    assert sums(path, by_month(Table.SESSIONS)) == [(date(2026, 3, 1), 1, 2, 5)]
     assert stored(path, "SELECT DISTINCT DATE '1970-01-01' + day FROM goals_by_day") == [(date(2026, 3, 31),)]
 
 
@@ -176,16 +168,15 @@ def test_sessions_that_come_late_change_the_sums_of_their_days_and_months_only(t
     write(path, "acme", [visit("2026-03-10T09:00", "/", "/b", goals=[bought(7)])])
 
     assert sums(path, by_day(Table.SESSIONS)) == [
-        (1, date(2026, 2, 10), 1, 1, 0),
-        (1, date(2026, 3, 10), 2, 3, 7),
-        (1, date(2026, 3, 11), 1, 1, 0),
-        (2, date(2026, 3, 10), 1, 2, 0),
+        (date(2026, 2, 10), 1, 1, 0),
+        (date(2026, 3, 10), 2, 3, 7),
+        (date(2026, 3, 11), 1, 1, 0),
     ]
     assert sums(path, by_month(Table.SESSIONS)) == [
-        (1, date(2026, 2, 1), 1, 1, 0),
-        (1, date(2026, 3, 1), 3, 4, 7),
-        (2, date(2026, 3, 1), 1, 2, 0),
+        (date(2026, 2, 1), 1, 1, 0),
+        (date(2026, 3, 1), 3, 4, 7),
     ]
+    assert sums(path, by_day(Table.SESSIONS), "other") == [(date(2026, 3, 10), 1, 2, 0)]
 
 
 def test_combinations_keep_their_numbers_and_new_ones_follow(tmp_path: Path) -> None:
@@ -204,54 +195,67 @@ def test_combinations_keep_their_numbers_and_new_ones_follow(tmp_path: Path) -> 
 
 
 def test_an_account_that_is_cleared_leaves_no_sums(path: Path) -> None:
-    write(path, "other", [visit()])
     with writing(path) as writer:
         writer.clear_account("acme", source_name="test")
 
-    left = {name: stored(path, f"SELECT DISTINCT account FROM {name}") for name in ROLLUP_TABLES}
-    assert left == {name: [] if name.startswith("goals") else [(2,)] for name in ROLLUP_TABLES}
+    assert {name: stored(path, f"FROM {name}") for name in ROLLUP_TABLES} == {name: [] for name in ROLLUP_TABLES}
 
 
-# --- files of layout 1 -----------------------------------------------------------------------------------------------
+# --- files of earlier layouts ----------------------------------------------------------------------------------------
 
 
-def as_layout_1(path: Path) -> None:
-    """What the file would be had it been written before there were roll-ups."""
-    with duckdb.connect(str(path)) as connection:
-        for name in ROLLUP_TABLES:
-            connection.execute(f"DROP TABLE {name}")
-        connection.execute("ALTER TABLE accounts DROP COLUMN data_stamp")
-        connection.execute("UPDATE fanin_meta SET schema_version = 1")
-
-
-def test_a_file_of_layout_1_is_read_from_its_facts(path: Path) -> None:
+def test_a_file_of_layout_1_is_read_from_its_facts_and_one_of_layout_2_from_its_roll_ups(path: Path) -> None:
+    write(path, "aaa", [visit("2026-03-10T10:00")])  # comes first, so that acme has another number
     scans = scans_of(ask(Scope("acme", SPRING), "sources"))
-    (rolled,) = read(path, *scans)
-    as_layout_1(path)
+    told = read(path, *scans)
+    for layout in (2, 1):
+        as_layout(path, layout)
+        told += read(path, *scans)
+        with writing(path) as writer:
+            writer.add_sessions("aaa", [], digest="x", source_name="nothing")
 
-    (result,) = read(path, *scans)
-
-    assert (rolled.source, result.source) == (Source.ROLLUP, Source.STATEMENT)
-    entrances = [told["utm_source",].sums[SPRING]["entrances"].tolist() for told in (rolled, result)]
-    assert entrances == [[8, 8], [8, 8]]
+    assert [result.source for result in told] == [Source.ROLLUP, Source.ROLLUP, Source.STATEMENT]
+    assert [result["utm_source",].sums[SPRING]["entrances"].tolist() for result in told] == [[8, 8]] * 3
 
 
-def test_an_import_brings_layout_1_forward_and_keeps_the_old_file_beside_the_new_one(path: Path) -> None:
-    whole = sums(path, by_day(Table.SESSIONS))
-    as_layout_1(path)
+@pytest.mark.parametrize("layout", [1, 2])
+def test_an_import_brings_all_accounts_forward_and_keeps_the_old_file_beside_the_new_ones(
+    path: Path, layout: int
+) -> None:
+    whole = {
+        name: stored(path, f"FROM {name} ORDER BY ALL") for name in (by_day(Table.SESSIONS), by_month(Table.GOALS))
+    }
+    write(path, "aaa", [visit("2026-03-10T10:00")])
+    as_layout(path, layout)
     before = path.read_bytes()
 
-    write(path, "other", [visit("2026-03-10T10:00")])
+    write(path, "aaa", [visit("2026-03-10T10:00")])
 
-    assert sums(path, by_day(Table.SESSIONS)) == [*whole, (2, date(2026, 3, 10), 1, 1, 0)]
-    assert stored(path, "SELECT schema_version FROM fanin_meta") == [(2,)]
-    assert path.with_name("w.duckdb.layout-1").read_bytes() == before
-    with opened(path.with_name("w.duckdb.layout-1")) as old:
-        assert list(old.snapshot().accounts) == ["acme"]
+    moved = {name: stored(path, f"SELECT * REPLACE (1 AS account) FROM {name} ORDER BY ALL") for name in whole}
+    assert moved == whole
+    assert sums(path, by_day(Table.SESSIONS), "aaa") == [(date(2026, 3, 10), 2, 2, 0)]
+    assert stored(path, "SELECT schema_version FROM fanin_meta") == [(3,)]
+    assert path.with_name(f"w.duckdb.layout-{layout}").read_bytes() == before
+    with opened(path.with_name(f"w.duckdb.layout-{layout}")) as old, opened(path) as new:
+        assert list(old.snapshot().accounts) == list(new.snapshot().accounts) == ["aaa", "acme"]
 
 
-def test_an_import_that_fails_leaves_layout_1_as_it_was(path: Path) -> None:
-    as_layout_1(path)
+def test_a_running_server_reads_on_in_the_old_file_while_it_is_brought_forward(path: Path) -> None:
+    as_layout(path, 2)
+    scans = scans_of(ask(Scope("acme", SPRING), "sources"))
+
+    async def told() -> list[list[int]]:
+        with opened(path) as warehouse:
+            old = warehouse.snapshot()
+            write(path, "acme", [visit("2026-03-10T10:00", utm_source="bing")])
+            results = [await snapshot.scan(scans[0]) for snapshot in (old, warehouse.snapshot(), old)]
+        return [sorted(result["utm_source",].sums[SPRING]["entrances"].tolist()) for result in results]
+
+    assert asyncio.run(told()) == [[8, 8], [8, 9], [8, 8]]
+
+
+def test_an_import_that_fails_leaves_an_earlier_layout_as_it_was(path: Path) -> None:
+    as_layout(path, 1)
     before = path.read_bytes()
 
     with pytest.raises(RuntimeError, match="stop"):
@@ -268,7 +272,7 @@ def _stopped_halfway(path: Path) -> None:
 
 
 def test_nothing_imported_brings_nothing_forward(path: Path) -> None:
-    as_layout_1(path)
+    as_layout(path, 1)
     before = path.read_bytes()
 
     with writing(path):

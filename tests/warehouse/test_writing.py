@@ -25,9 +25,10 @@ from fanin.catalog.errors import BadRequest, WarehouseUnavailable
 from fanin.catalog.periods import Window
 from fanin.catalog.query import Scope, ask
 from fanin.schema.context import RequestContext
-from fanin.tests.facts import bought, engine_over, moment, visit, write
+from fanin.tests.facts import account_file, bought, engine_over, moment, stored, visit, write
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 from fanin.warehouse.facts import PageView, Session
+from fanin.warehouse.manifest import folder_of
 from fanin.warehouse.writing import WarehouseBusy, writing
 
 
@@ -60,13 +61,18 @@ def test_a_warehouse_is_made_on_first_use_with_its_accounts_days(tmp_path: Path)
 def test_an_exception_leaves_the_file_byte_for_byte_and_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     write(path, "acme", [visit()])
-    before = path.read_bytes()
+    before = contents(tmp_path)
 
     with pytest.raises(RuntimeError, match="stop"):
         _stopped_halfway(path)
 
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["w.duckdb"]
+    assert contents(tmp_path) == before
+    assert len(before) == 2
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder and below it."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
 def _stopped_halfway(path: Path) -> None:
@@ -94,23 +100,26 @@ def test_an_import_that_is_killed_leaves_the_old_state_and_the_next_one_works(tm
     assert entrances(path, "2026-03-10") == 3
 
 
-def test_a_second_writer_is_told_that_another_import_runs(tmp_path: Path) -> None:
+def test_a_second_writer_of_an_account_is_told_that_another_import_runs(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     script = (
         "import sys\nfrom pathlib import Path\nfrom fanin.warehouse.writing import writing\n"
         f"with writing(Path({str(path)!r})) as writer:\n"
-        "    print('writing', flush=True)\n    sys.stdin.read()\n"
+        "    writer.put_account('acme')\n    print('writing', flush=True)\n    sys.stdin.read()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "writing\n"
-        with pytest.raises(WarehouseBusy, match="Another import is writing"), writing(path):
-            pass
+        with pytest.raises(WarehouseBusy, match="Another import is writing"):
+            write(path, "acme", [visit()])
+        write(path, "elsewhere", [visit("2026-03-10T10:00")])
         other.communicate("")
 
     assert other.returncode == 0
+    with opened(path) as warehouse:
+        assert list(warehouse.snapshot().accounts) == ["acme", "elsewhere"]
 
 
 def _random_bytes(path: Path) -> None:
@@ -131,11 +140,35 @@ def _foreign_duckdb(path: Path) -> None:
 
 def _newer_layout(path: Path) -> None:
     write(path, "acme", [visit()])
+    path.write_bytes(path.read_bytes().replace(b'"layout": 3', b'"layout": 99'))
+
+
+def _older_layout_that_never_was(path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
-        connection.execute("UPDATE fanin_meta SET schema_version = 99")
+        connection.execute("CREATE TABLE fanin_meta AS SELECT 99 AS schema_version")
 
 
-@pytest.mark.parametrize("make", [_random_bytes, _sqlite, _foreign_duckdb, _newer_layout])
+def _half_a_list(path: Path) -> None:
+    write(path, "acme", [visit()])
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _foreign_json(path: Path) -> None:
+    path.write_text('{"layout": 3, "accounts": []}')
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _random_bytes,
+        _sqlite,
+        _foreign_duckdb,
+        _newer_layout,
+        _older_layout_that_never_was,
+        _half_a_list,
+        _foreign_json,
+    ],
+)
 def test_a_file_that_is_not_ours_is_refused_in_one_sentence_and_left_alone(tmp_path: Path, make: object) -> None:
     path = tmp_path / "w.duckdb"
     assert callable(make)
@@ -234,11 +267,6 @@ def test_a_session_is_kept_with_its_day_and_hour_on_the_clock_of_its_zone_to_the
     assert days == [(date(2010, 11, 6), 23), (date(2010, 11, 7), 0), (date(2010, 11, 7), 0), (date(2010, 11, 6), 23)]
 
 
-def stored(path: Path, statement: str) -> list[tuple]:
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return connection.execute(statement).fetchall()
-
-
 @given(
     zone=st.sampled_from(sorted(available_timezones() - {"localtime"})),
     starts=st.lists(st.integers(moment("1990-01-01"), moment("2037-12-31")), min_size=1, max_size=50),
@@ -291,10 +319,8 @@ def test_clearing_takes_out_one_source_wholly_and_starts_its_words_again(tmp_pat
     with opened(path) as warehouse:
         account = warehouse.snapshot().accounts["acme"]
     assert (account.first_day, account.last_day, account.data_version) == (date(2026, 4, 1), date(2026, 4, 1), 3)
-    assert stored(path, "SELECT account, value, code FROM lexicon WHERE dimension = 'path' ORDER BY ALL") == [
-        (1, "/new", 0),
-        (2, "/kept", 0),
-    ]
+    words = "SELECT value, code FROM lexicon WHERE dimension = 'path' ORDER BY ALL"
+    assert (stored(path, words), stored(path, words, "other")) == ([("/new", 0)], [("/kept", 0)])
     assert stored(path, "SELECT count(*) FROM goals") == [(0,)]
     assert entrances(path, "2026-03-10", "other") == 1
 
@@ -354,12 +380,12 @@ def test_a_second_writer_of_the_same_process_is_told_too_and_harms_nothing(tmp_p
     path = tmp_path / "w.duckdb"
     with writing(path) as writer:
         writer.put_account("acme")
-        with pytest.raises(WarehouseBusy), writing(path):
-            pass
+        with pytest.raises(WarehouseBusy):
+            write(path, "acme", [visit()])
         writer.add_sessions("acme", [visit("2026-03-10T10:00")], digest="x", source_name="log")
 
     assert entrances(path, "2026-03-10") == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["w.duckdb"]
+    assert list(contents(tmp_path)) == ["w.duckdb", f"w.duckdb.d/{account_file(path).name}"]
 
 
 def test_of_many_writers_at_once_each_lands_whole_or_is_told_to_wait(tmp_path: Path) -> None:
@@ -386,19 +412,40 @@ def test_of_many_writers_at_once_each_lands_whole_or_is_told_to_wait(tmp_path: P
 
     assert len(told) == 20
     assert entrances(path, "2026-03-10") == 10 * told.count("landed")
-    assert [file.name for file in tmp_path.iterdir()] == ["w.duckdb"]
+    assert len(contents(tmp_path)) == 1 + 1 + told.count("landed")  # the list, the account, and what came before it
 
 
 def test_leftovers_of_a_dead_import_are_cleared_away_by_the_next(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     write(path, "acme", [visit("2026-03-10T10:00")])
-    for name in ("w.duckdb.next", "w.duckdb.next.wal", "w.duckdb.lock"):
+    write(path, "acme.com", [visit("2026-03-10T10:00")])
+    before = {account_file(path), account_file(path, "acme.com")}
+    for name in ("w.duckdb.next", "w.duckdb.lock", "w.duckdb.d/acme@1.duckdb", "w.duckdb.d/acme@1.duckdb.wal"):
         (tmp_path / name).write_bytes(b"torn" * 100)
+    (tmp_path / "w.duckdb.d" / "acme@lock").write_bytes(b"")
 
     write(path, "acme", [visit("2026-03-10T11:00")])
 
     assert entrances(path, "2026-03-10") == 2
-    assert [file.name for file in tmp_path.iterdir()] == ["w.duckdb"]
+    assert set(folder_of(path).iterdir()) == before | {account_file(path)}
+    assert {file.name for file in tmp_path.iterdir()} == {"w.duckdb", "w.duckdb.d"}
+
+
+def test_what_an_import_replaced_stays_for_requests_under_way_and_goes_with_a_later_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.duckdb"
+    files = []
+    for hour in range(3):
+        write(path, "acme", [visit(f"2026-03-10T1{hour}:00")])
+        files.append(account_file(path))
+    kept = set(folder_of(path).iterdir())
+
+    monkeypatch.setattr("fanin.warehouse.writing.KEPT_S", -1)
+    write(path, "other", [visit()])
+
+    assert kept == set(files)
+    assert set(folder_of(path).iterdir()) == {files[-1], account_file(path, "other")}
 
 
 def test_a_link_stays_a_link_and_a_private_file_stays_private(tmp_path: Path) -> None:
@@ -411,7 +458,8 @@ def test_a_link_stays_a_link_and_a_private_file_stays_private(tmp_path: Path) ->
     write(link, "acme", [visit("2026-03-10T11:00")])
 
     assert link.is_symlink()
-    assert (entrances(real, "2026-03-10"), real.stat().st_mode & 0o777) == (2, 0o600)
+    modes = [file.stat().st_mode & 0o777 for file in (real, account_file(real))]
+    assert (entrances(real, "2026-03-10"), entrances(link, "2026-03-10"), modes) == (2, 2, [0o600, 0o600])
 
 
 @pytest.mark.parametrize("place", ["folder", "file/w.duckdb"])
@@ -429,12 +477,12 @@ def test_a_place_where_no_file_can_be_is_told_in_one_sentence(tmp_path: Path, pl
 def test_a_full_disk_leaves_the_old_state_and_is_told_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     write(path, "acme", [visit("2026-03-10T10:00")])
-    before = path.read_bytes()
+    before = contents(tmp_path)
     script = (
         "import resource, signal\nfrom pathlib import Path\nfrom fanin.tests.facts import visit, write\n"
         "from fanin.catalog.errors import WarehouseUnavailable\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 4096}, resource.RLIM_INFINITY))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({account_file(path).stat().st_size + 4096}, resource.RLIM_INFINITY))\n"
         "try:\n"
         f"    write(Path({str(path)!r}), 'acme', (visit('2026-03-10T11:00', str(n) * 9) for n in range(20000)))\n"
         "except WarehouseUnavailable as error:\n"
@@ -445,7 +493,7 @@ def test_a_full_disk_leaves_the_old_state_and_is_told_in_one_sentence(tmp_path: 
 
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
     assert done.stdout.startswith(f"{path} cannot be written")
-    assert (path.read_bytes(), [file.name for file in tmp_path.iterdir()]) == (before, ["w.duckdb"])
+    assert contents(tmp_path) == before
 
 
 def test_a_file_of_another_program_is_refused_without_asking_the_network(tmp_path: Path) -> None:
