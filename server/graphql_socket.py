@@ -26,6 +26,7 @@ from ..catalog.limits import MAX_GRAPHQL_BYTES, MAX_SUBSCRIPTIONS
 from ..catalog.request_ids import present_request_id
 from ..schema.engine import Engine
 from ..schema.notes import present_notes
+from ..schema.reading import reading_as
 from .callers import Callers
 from .graphiql import GRAPHQL_PATH
 from .live_answers import CHECK_EVERY_S, Fresh, LiveAnswers, Present
@@ -224,7 +225,8 @@ class Conversation:
             standing = await self.callers.count(identity, None, GRAPHQL_PATH)
             if standing.refusal:
                 raise standing.refusal
-            operation = read_operation(payload, self.persisted)
+            with reading_as(identity):
+                operation = read_operation(payload, self.persisted)
             async with aclosing(self._answers(operation, present)) as answers:
                 async for fresh in answers:
                     if fresh.outcome.refused:
