@@ -13,13 +13,14 @@ from ..catalog.segments import NamedSegment
 from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
-from ..resolvers.loader import Loader, StatsLoader
+from ..resolvers.loader import FinishedRead, Loader, StatsLoader
 from ..resolvers.report_loader import ReportLoader
 from ..resolvers.shared_answers import SharedAnswers
 from ..resolvers.turns import Turns
 from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 from .context import RequestContext
 from .documents import Documents
+from .notes import present_notes
 from .reading import present_reader
 from .vantages import Vantage, Vantages
 
@@ -43,6 +44,7 @@ class Engine:
     flights: Flights = field(default_factory=Flights)
     admission: Turns = field(default_factory=lambda: Turns(UNBOUNDED, UNBOUNDED))  # of requests; a server bounds it
     deadline_ms: int | None = None  # of one request; None: as long as it takes
+    on_read: Callable[[FinishedRead], None] | None = None  # hears of every read of the warehouse when it has ended
     shared: SharedAnswers | None = None  # with other processes
     vantages: Vantages = field(default_factory=Vantages)
 
@@ -80,6 +82,7 @@ class Engine:
                     )
             finally:
                 await loader.close()
+                present_notes().cost.add(loader.sharing)
 
     @contextmanager
     def _deadline(self, loader: Loader) -> Iterator[None]:
@@ -106,4 +109,12 @@ class Engine:
     def _loader(self, snapshot: Snapshot | ReportSnapshot, max_scans: int) -> Loader:
         if isinstance(snapshot, ReportSnapshot):
             return ReportLoader(snapshot, max_scans, flights=self.flights)
-        return StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights, shared=self.shared)
+        return StatsLoader(
+            snapshot,
+            self.gate,
+            max_scans,
+            cache=self.cache,
+            flights=self.flights,
+            shared=self.shared,
+            on_read=self.on_read,
+        )

@@ -53,7 +53,9 @@ def server_config(app: Any, manners: Manners | None = None, **options: Any) -> u
         app,
         http=bounded_protocol(manners.load),
         timeout_keep_alive=manners.load["idle_ms"] / 1000,  # pyright: ignore[reportArgumentType]  seconds, whole or not
+        log_config=None,  # messages go where all others go (log_output.py)
         log_level="warning",
+        access_log=False,
         lifespan="on",
         ws_max_size=MAX_GRAPHQL_BYTES,
         timeout_graceful_shutdown=manners.grace_s,

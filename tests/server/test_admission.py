@@ -148,7 +148,7 @@ def test_a_light_accounts_scan_has_the_next_slot_before_the_rest_of_a_heavy_acco
     assert (meta["light"], meta["successful"], counts) == (200, 50, (0, 0))
 
 
-@pytest.mark.parametrize("probe", ["/livez", "/readyz", "/health"])
+@pytest.mark.parametrize("probe", ["/livez", "/metrics"])
 def test_probes_are_answered_when_nothing_else_is(warehouse_file: Path, probe: str) -> None:
     async def run() -> tuple[int, int]:
         async with house(warehouse_file, max_running=1, max_waiting=1) as held:
