@@ -224,7 +224,6 @@ def broken() -> Any:
 def test_a_warehouse_is_asked_again_after_a_moment_and_a_silent_one_is_not_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(health, "LOOK_WITHIN_S", 0.01)
     moment = [0.0]
 
     async def run() -> list[bool]:
@@ -232,9 +231,11 @@ def test_a_warehouse_is_asked_again_after_a_moment_and_a_silent_one_is_not_waite
             silent = Silent(engine.warehouse.snapshot().accounts)
             warehouse = Stubborn(engine.warehouse.snapshot)
             readiness = Readiness(warehouse, clock=lambda: moment[0])
+            monkeypatch.setattr(health, "LOOK_WITHIN_S", 60)
             told = await asyncio.gather(*(readiness.reads() for _ in range(5)))
-            for does in (lambda: silent, away, broken, engine.warehouse.snapshot):
+            for does, within_s in ((lambda: silent, 0.01), (away, 60), (broken, 60), (engine.warehouse.snapshot, 60)):
                 warehouse.does = does
+                monkeypatch.setattr(health, "LOOK_WITHIN_S", within_s)
                 told.append(await readiness.reads())  # what it knows is true for a moment
                 moment[0] += TRUE_FOR_S
                 told.append(await readiness.reads())
