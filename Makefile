@@ -5,7 +5,7 @@ WAREHOUSE ?= var/fanin.duckdb
 
 NODE_FOLDERS := tests/audits tests/clients
 
-.PHONY: run test test-pythons setup check node fix golden bench clean
+.PHONY: run test test-pythons setup check node chdb fix golden bench clean
 
 run: .venv/.installed
 	@$(BIN)/python samples/load.py $(WAREHOUSE)
@@ -39,6 +39,13 @@ node: $(NODE_FOLDERS:%=%/node_modules/.installed)
 %/node_modules/.installed: %/package.json
 	@{ command -v npm >/dev/null && npm install --silent --fetch-retries=1 --fetch-retry-mintimeout=1000 --no-package-lock --no-fund --no-audit --prefix $* && touch $@; } \
 	  || echo "No npm here, or no registry: what runs in $* is skipped."
+
+# ClickHouse's engine for the tests of that warehouse, half a gigabyte, in an environment of its own.
+chdb: .venv/chdb/.ready
+
+.venv/chdb/.ready: .venv/bin/python pyproject.toml
+	$(PYTHON) -m venv .venv/chdb
+	.venv/chdb/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev-clickhouse]' && touch $@
 
 bench: setup
 	$(BIN)/python -m benchmarks

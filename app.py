@@ -38,8 +38,19 @@ from .server.metrics import Metrics
 from .server.metrics_page import metrics_routes
 from .server.observing import Observed, RouteNames, Traffic
 from .server.request_log import log_request
-from .server.settings import BLOCK_MB, CACHE_MB, CUBE_MB, SEGMENTS, WAREHOUSE, ServerSettings, read_settings, room_bytes
+from .server.settings import (
+    BLOCK_MB,
+    CACHE_MB,
+    CUBE_MB,
+    SEGMENTS,
+    WAREHOUSE,
+    ServerSettings,
+    read_settings,
+    read_upstream,
+    room_bytes,
+)
 from .warehouse.addresses import DEFAULT_ADDRESS, open_warehouse
+from .warehouse.upstream_options import Upstream
 
 
 def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starlette:
@@ -68,7 +79,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         await callers.limits.close()
         if shared is not None:
             await shared.close()
-        engine.warehouse.close()
+        await engine.close()
         flush_logs()
 
     routes = [
@@ -118,17 +129,25 @@ def _to_all(*hearers: Callable[[FinishedRead], None]) -> Callable[[FinishedRead]
 
 def create_app_from_environment() -> Starlette:
     """The gateway over the warehouse that the environment names; every worker process makes its own."""
-    segments = os.environ.get(SEGMENTS)
-    engine = open_engine(os.environ.get(WAREHOUSE, DEFAULT_ADDRESS), Path(segments) if segments else None)
-    return create_app(engine, read_settings())
+    segments, settings = os.environ.get(SEGMENTS), read_settings()
+    warehouse = os.environ.get(WAREHOUSE, DEFAULT_ADDRESS)
+    engine = open_engine(warehouse, Path(segments) if segments else None, settings.upstream)
+    return create_app(engine, settings)
 
 
-def open_engine(warehouse: str, segments: Path | None = None) -> Engine:
-    """The engine over the warehouse at an address, with the saved segments of a file, and room as the environment says.
+def open_engine(warehouse: str, segments: Path | None = None, upstream: Upstream | None = None) -> Engine:
+    """The engine over the warehouse at an address, with the saved segments of a file, and room as the environment says,
+    and how an upstream is asked unless that is given.
 
     Raises ``BadRequest`` for an address, a file or a setting that cannot be used.
     """
     saved = read_segments(segments) if segments else ()
     cache = AnswerCache(room_bytes(CACHE_MB))
-    store = open_warehouse(warehouse, cube_bytes=room_bytes(CUBE_MB), block_bytes=room_bytes(BLOCK_MB))
+    store = open_warehouse(
+        warehouse,
+        cube_bytes=room_bytes(CUBE_MB),
+        block_bytes=room_bytes(BLOCK_MB),
+        cache_bytes=room_bytes(CACHE_MB),
+        upstream=upstream or read_upstream(),
+    )
     return Engine(store, segments=saved, cache=cache)

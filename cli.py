@@ -79,12 +79,15 @@ from .server.settings import (
     SEGMENTS,
     TRACES,
     TRUSTED_PROXIES,
+    UPSTREAM_ACCOUNTS,
+    UPSTREAM_KEY,
     WAREHOUSE,
     ServerSettings,
     read_settings,
 )
 from .server.workers import Workers
-from .warehouse.addresses import DEFAULT_ADDRESS, file_of
+from .warehouse.addresses import DEFAULT_ADDRESS, is_upstream
+from .warehouse_commands import warehouse_cli
 
 cli = typer.Typer(
     help="fanin: many questions in, few scans, every answer in its documented shape out.",
@@ -94,6 +97,7 @@ cli = typer.Typer(
 )
 cli.add_typer(accounts_cli, name="accounts")
 cli.add_typer(keys_cli, name="keys")
+cli.add_typer(warehouse_cli, name="warehouse")
 cli.command()(export)
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
@@ -162,9 +166,22 @@ def serve(
     grace_seconds: Annotated[
         int, typer.Option(envvar=GRACE_SECONDS, min=0, max=3600, help="For requests under way to finish after that.")
     ] = GRACE_S,
+    upstream_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar=UPSTREAM_KEY,
+            show_envvar=True,
+            help="The key to ask an upstream API with; every user of a machine sees its command lines, not its variables.",
+        ),
+    ] = None,
+    upstream_accounts: Annotated[
+        str | None,
+        typer.Option(envvar=UPSTREAM_ACCOUNTS, help="An upstream's accounts: acme=Europe/Madrid:EUR,blog."),
+    ] = None,
 ) -> None:
     """Serve GraphQL, the batch API and GraphiQL."""
     told = _environment(warehouse, host, insecure, keys, rate_limit, segments)
+    told |= {UPSTREAM_KEY: upstream_key or "", UPSTREAM_ACCOUNTS: upstream_accounts or ""}
     told[PRODUCTION] = "1" if production else ""
     told |= {LOG_FORMAT: log_format, LOG_LEVEL: log_level, TRACES: "1" if traces else ""}
     told |= {} if metrics_port is None else {METRICS_PORT: str(metrics_port)}
@@ -172,10 +189,11 @@ def serve(
     settings = read_settings({**os.environ, **told})
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
-    engine = open_engine(warehouse, segments)
+    engine = open_engine(warehouse, segments, settings.upstream)
     listening = _listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    accounts = ", ".join(engine.warehouse.snapshot().accounts) or "none yet"
+    unnamed = "an upstream API" if is_upstream(warehouse) else "none yet"
+    accounts = ", ".join(engine.warehouse.snapshot().accounts) or unnamed
     messages.print(f"fanin serves [bold]{escape(accounts)}[/bold] on {address}", soft_wrap=True)
     graphql = "GraphQL" if production else "GraphiQL"
     messages.print(
@@ -209,6 +227,8 @@ def _environment(
 def _doors(credentials: Credentials) -> str:
     if credentials.is_open:
         return "open: no keys asked for"
+    if credentials.passed_on:
+        return "passes credentials on"
     shown = ["API keys"] if credentials.keys is not None and credentials.keys.asks else []
     return f"asks for {' or '.join([*shown, *(['access tokens'] if credentials.tokens else [])])}"
 
@@ -275,8 +295,7 @@ def serve_as_worker(manners: Manners, listening: socket.socket, asked: Callable[
 
 def _refuse_open_doors(host: str, credentials: Credentials) -> None:
     """Where other machines reach the server, it asks for credentials or was told not to."""
-    asks = credentials.tokens is not None or (credentials.keys is not None and credentials.keys.asks)
-    if not asks and not credentials.may_be_open:
+    if not credentials.asks and not credentials.may_be_open:
         raise BadRequest(
             f"{host} can be reached from other machines and no keys are set; make one with fanin keys create, "
             "or say --insecure to serve it open"
@@ -340,7 +359,7 @@ def import_files(
     written_as = _written_as(log_format, mapping)
     with _progress("Reading") as report, rejects_into(rejects) as on_damaged:
         paths = files_named(files)
-        summary = _spelled(import_log(paths, account, file_of(warehouse), rules, report, written_as, on_damaged))
+        summary = _spelled(import_log(paths, account, warehouse, rules, report, written_as, on_damaged))
     if as_json:
         print_json(summary)
     else:
@@ -432,7 +451,7 @@ def demo_data(
     seed: Annotated[int, typer.Option(envvar="FANIN_SEED", help="The same seed makes the same shop.")] = 1,
 ) -> None:
     """Fill an account with a made-up shop that ends today."""
-    added = load_demo(file_of(warehouse), account, now=datetime.now(UTC), days=days, sessions=sessions, seed=seed)
+    added = load_demo(warehouse, account, now=datetime.now(UTC), days=days, sessions=sessions, seed=seed)
     messages.print(f"{added:,} sessions into account {account}" if added else f"account {account} is up to date")
 
 
@@ -528,11 +547,11 @@ def _read(request: str) -> Any:
 
 def _with_engine(warehouse: str, segments: Path | None, work: Callable[[Engine], Any]) -> Any:
     engine = open_engine(warehouse, segments)
-    try:
 
-        async def run() -> Any:
+    async def run() -> Any:
+        try:
             return await work(engine)
+        finally:
+            await engine.close()
 
-        return asyncio.run(run())
-    finally:
-        engine.warehouse.close()
+    return asyncio.run(run())

@@ -74,12 +74,12 @@ def export(
 
 def _rows(endpoint: Endpoint, params: Row, engine: Engine) -> list[Row]:
     async def read() -> list[Row]:
-        return [row async for page in _pages(endpoint, params, engine) for row in page]
+        try:
+            return [row async for page in _pages(endpoint, params, engine) for row in page]
+        finally:
+            await engine.close()
 
-    try:
-        return asyncio.run(read())
-    finally:
-        engine.warehouse.close()
+    return asyncio.run(read())
 
 
 async def _pages(endpoint: Endpoint, params: Row, engine: Engine) -> AsyncIterator[list[Row]]:

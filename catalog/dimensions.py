@@ -24,7 +24,9 @@ class Dimension:
     lexicon: str | None = ""  # "" stands for the dimension's own name
     columns: Mapping[Table, str] | None = None
     ignore_case: bool = True  # how filters compare its values
-    told_from: str = ""  # the RE2 pattern whose first group, folded, is told of the lexicon's word; the word unless said
+    told_from: str = (
+        ""  # the RE2 pattern whose first group, folded, is told of the lexicon's word; the word unless said
+    )
 
     def column(self, table: Table) -> str:
         """The column that holds this dimension.  KeyError where the table has no such thing."""

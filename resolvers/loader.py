@@ -81,55 +81,41 @@ class FinishedRead:
     duration_ms: float
 
 
-class StatsLoader:
-    """Answers questions for one request; make it inside the running loop, and close it when the request is over."""
+class Loader:
+    """Asks each question of one request once; make it inside the running loop, and close it when the request is over.
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        gate: ScanGate,
-        max_scans: int = 10,
-        *,
-        cache: AnswerCache | None = None,
-        flights: Flights | None = None,
-        on_read: Callable[[FinishedRead], None] | None = None,
-        shared: SharedAnswers | None = None,
-    ) -> None:
+    How answers come about is for its kinds to say.
+    """
+
+    def __init__(self) -> None:
         self.sharing = Sharing()
-        self._snapshot = snapshot
-        self._gate = gate
-        self._cache = cache or AnswerCache()
-        self._flights = flights or Flights()
-        self._on_read = on_read
-        self._shared = shared
-        self._slots = asyncio.Semaphore(max_scans)
         self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
         self._asked: set[StatsQuery] = set()
-        self._closed = False
-        self._announced: list[StatsQuery] = []
-        self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
-        self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
-        self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
-        """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
-        self._announced += queries  # sorted by key once there is a scan to begin: what is kept needs none
+        """Say what will be asked later."""
 
     def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
         """The answer to one question as JSON in this form, where it is kept: told at once, and counted like any other."""
-        account = self._snapshot.accounts.get(query.scope.account)
-        text = None if account is None else self._cache.find_form(query, account, form)
+        text = self.form(query, form)
         if text is not None:
-            self.sharing.fields += 1
-            self.sharing.accounts.add(query.scope.account)
-            self.sharing.cache_hits += self._count_distinct(query)
+            self._count_kept(query)
         return text
+
+    def kept(self, query: StatsQuery) -> Answer | None:
+        """The answer to one question, where it is kept: told at once, and counted like any other."""
+        answer = self._kept(query)
+        if answer is not None:
+            self._count_kept(query)
+        return answer
+
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        """What ``kept_form`` tells, for whoever has asked the question already."""
+        return None
 
     def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
         """Keep what the answer to a question looks like as JSON in this form, beside the answer if that is kept."""
-        if (account := self._snapshot.accounts.get(query.scope.account)) is not None:
-            self._cache.keep_form(query, account, form, text)
 
     async def load(self, query: StatsQuery) -> Answer:
         """The answer to one question.  Equal questions share one; leaving early harms no one else.
@@ -145,6 +131,89 @@ class StatsLoader:
             self._loader.clear(query)  # errors are never cached
             self._asked.discard(query)
             raise error.copy() from None
+
+    async def close(self) -> None:
+        """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
+        raise NotImplementedError
+
+    async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
+        """One answer per question, in order: kept, or running."""
+        raise NotImplementedError
+
+    def _kept(self, query: StatsQuery) -> Answer | None:
+        return None
+
+    def _count_kept(self, query: StatsQuery) -> None:
+        self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
+        self.sharing.cache_hits += self._count_distinct(query)
+
+    def _count_distinct(self, query: StatsQuery) -> bool:
+        """Whether this request asks it for the first time."""
+        is_new = query not in self._asked
+        self._asked.add(query)
+        self.sharing.distinct += is_new
+        return is_new
+
+    def _begin(self, answering: Callable[..., Awaitable[Answer]], *asked: Any) -> asyncio.Task[Answer]:
+        answer = asyncio.create_task(_named_failures(answering, *asked))
+        answer.add_done_callback(_retrieve)
+        self._answers.append(answer)
+        return answer
+
+
+async def _named_failures(answering: Callable[..., Awaitable[Answer]], *asked: Any) -> Answer:
+    """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
+    try:
+        return await answering(*asked)
+    except StatsError:
+        raise
+    except asyncio.CancelledError:
+        raise InternalError("Internal error") from None
+    except Exception:
+        log.exception("request %s: a question failed unexpectedly", present_request_id())
+        raise InternalError("Internal error") from None
+
+
+class StatsLoader(Loader):
+    """Answers the questions of one request from scans."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        gate: ScanGate,
+        max_scans: int = 10,
+        *,
+        cache: AnswerCache | None = None,
+        flights: Flights | None = None,
+        shared: SharedAnswers | None = None,
+        on_read: Callable[[FinishedRead], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._snapshot = snapshot
+        self._gate = gate
+        self._cache = cache or AnswerCache()
+        self._flights = flights or Flights()
+        self._shared = shared
+        self._on_read = on_read
+        self._slots = asyncio.Semaphore(max_scans)
+        self._closed = False
+        self._announced: list[StatsQuery] = []
+        self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
+        self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
+        self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
+
+    def expect(self, queries: Iterable[StatsQuery]) -> None:
+        """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
+        self._announced += queries  # sorted by key once there is a scan to begin: what is kept needs none
+
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        account = self._snapshot.accounts.get(query.scope.account)
+        return None if account is None else self._cache.find_form(query, account, form)
+
+    def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
+        if (account := self._snapshot.accounts.get(query.scope.account)) is not None:
+            self._cache.keep_form(query, account, form, text)
 
     async def close(self) -> None:
         """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
@@ -164,20 +233,7 @@ class StatsLoader:
             is_new = self._count_distinct(query)
             self.sharing.cache_hits += is_new and query in kept
         started = self._start_scans([query for query in queries if query not in kept])
-        return [_ready(kept[query]) if query in kept else self._start_answer(query, started) for query in queries]
-
-    def _start_answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> asyncio.Task[Answer]:
-        answer = asyncio.create_task(self._answer(query, started))
-        answer.add_done_callback(_retrieve)
-        self._answers.append(answer)
-        return answer
-
-    def _count_distinct(self, query: StatsQuery) -> bool:
-        """Whether this request asks it for the first time."""
-        is_new = query not in self._asked
-        self._asked.add(query)
-        self.sharing.distinct += is_new
-        return is_new
+        return [_ready(kept[query]) if query in kept else self._begin(self._cut, query, started) for query in queries]
 
     def _kept(self, query: StatsQuery) -> Answer | None:
         account = self._snapshot.accounts.get(query.scope.account)
@@ -210,18 +266,6 @@ class StatsLoader:
                 self._expected[own][query] = None
         self._announced.clear()
         return [query for query in self._expected[key] if self._kept(query) is None]
-
-    async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
-        """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
-        try:
-            return await self._cut(query, started)
-        except StatsError:
-            raise
-        except asyncio.CancelledError:
-            raise InternalError("Internal error") from None
-        except Exception:
-            log.exception("request %s: a question failed unexpectedly", present_request_id())
-            raise InternalError("Internal error") from None
 
     async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
         account = self._snapshot.accounts[query.scope.account]

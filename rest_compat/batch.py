@@ -13,6 +13,7 @@ from ..resolvers.loader import Sharing
 from ..schema.context import RequestContext
 from ..schema.engine import Engine
 from ..schema.notes import present_notes
+from ..warehouse.store import ReportWarehouse
 from .batch_answer import batch_answer, validation_answer
 from .execution import execute, kept_answer
 from .explain import explanation
@@ -144,7 +145,9 @@ async def validate_batch(subject: Plan | PlanRefused, engine: Engine, *, explain
         translation = translate(subject, context)
     answer = validation_answer(subject, translation.refused, _warnings(subject))
     if explain and answer["valid"]:
-        answer["explanation"] = explanation(subject, translation)
+        answer["explanation"] = explanation(
+            subject, translation, by_reports=isinstance(engine.warehouse, ReportWarehouse)
+        )
     return answer
 
 

@@ -12,7 +12,7 @@ from ..catalog.errors import AccountNotFound, BadRequest, Forbidden
 from ..catalog.identity import ANYONE, Identity
 from ..catalog.query import Scope, StatsQuery, make_scope, most_rows
 from ..catalog.segments import NamedSegment, find_segment
-from ..resolvers.loader import StatsLoader
+from ..resolvers.loader import Loader
 from .documents import Documents
 from .vantages import Vantage
 
@@ -22,7 +22,7 @@ class RequestContext:
     """One request's view of the world; "now" is taken once, so all its periods agree.  Rule 2.7."""
 
     accounts: Mapping[str, Account]
-    loader: StatsLoader
+    loader: Loader
     now: datetime
     segments: tuple[NamedSegment, ...] = ()  # the saved ones
     identity: Identity = ANYONE  # for whom ``accounts`` are all there are

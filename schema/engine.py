@@ -7,18 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..catalog.identity import Identity
 from ..catalog.segments import NamedSegment
 from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
-from ..resolvers.loader import FinishedRead, StatsLoader
+from ..resolvers.loader import FinishedRead, Loader, StatsLoader
+from ..resolvers.report_loader import ReportLoader
 from ..resolvers.shared_answers import SharedAnswers
-from ..warehouse.store import Warehouse
+from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 from .context import RequestContext
 from .documents import Documents
 from .notes import present_notes
 from .reading import present_reader
-from .vantages import Vantages
+from .vantages import Vantage, Vantages
 
 
 def utc_now() -> datetime:
@@ -29,7 +31,7 @@ def utc_now() -> datetime:
 class Engine:
     """What every request of a process shares.  ``clock`` is asked once per request, so all its periods agree."""
 
-    warehouse: Warehouse
+    warehouse: Warehouse | ReportWarehouse
     clock: Callable[[], datetime] = utc_now
     gate: ScanGate = field(default_factory=ScanGate)
     segments: tuple[NamedSegment, ...] = ()  # the saved ones, beside those of the system
@@ -40,6 +42,11 @@ class Engine:
     shared: SharedAnswers | None = None  # with other processes
     vantages: Vantages = field(default_factory=Vantages)
 
+    @property
+    def vantage(self) -> Vantage:
+        """That of a request that would be opened now.  Raises ``WarehouseUnavailable``."""
+        return self.vantages.of(self.warehouse.snapshot().accounts, present_reader().identity, self.clock())
+
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
         """A context for one request, which may have ``max_scans`` in flight; leaving it interrupts what still runs.
@@ -47,17 +54,9 @@ class Engine:
         It shows the accounts that the present reader may read, as if there were no others.
         Raises ``WarehouseUnavailable``.
         """
-        snapshot = self.warehouse.snapshot()
-        loader = StatsLoader(
-            snapshot,
-            self.gate,
-            max_scans,
-            cache=self.cache,
-            flights=self.flights,
-            shared=self.shared,
-            on_read=self.on_read,
-        )
         reader = present_reader()
+        snapshot = self._snapshot(reader.identity)
+        loader = self._loader(snapshot, max_scans)
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
         now = self.clock()
@@ -74,3 +73,27 @@ class Engine:
         finally:
             await loader.close()
             present_notes().cost.add(loader.sharing)
+
+    async def close(self) -> None:
+        """Put the warehouse away, inside the loop that it was asked from."""
+        if isinstance(self.warehouse, ReportWarehouse):
+            await self.warehouse.disconnect()
+        self.warehouse.close()
+
+    def _snapshot(self, identity: Identity) -> Snapshot | ReportSnapshot:
+        if isinstance(self.warehouse, ReportWarehouse):
+            return self.warehouse.snapshot_for(identity.shown)
+        return self.warehouse.snapshot()
+
+    def _loader(self, snapshot: Snapshot | ReportSnapshot, max_scans: int) -> Loader:
+        if isinstance(snapshot, ReportSnapshot):
+            return ReportLoader(snapshot, max_scans, flights=self.flights)
+        return StatsLoader(
+            snapshot,
+            self.gate,
+            max_scans,
+            cache=self.cache,
+            flights=self.flights,
+            shared=self.shared,
+            on_read=self.on_read,
+        )

@@ -114,7 +114,7 @@ def entrance(engine: Engine, settings: ServerSettings) -> tuple[list[Middleware]
 def open_credentials(settings: ServerSettings) -> Credentials:
     """What callers must show.  Raises ``BadRequest`` for a damaged key file, unsafe keys or a missing extra."""
     keys = None if settings.keys_file is None else KeyRing(settings.keys_file)
-    return Credentials(keys, _token_reader(settings), settings.may_be_open)
+    return Credentials(keys, _token_reader(settings), settings.may_be_open, settings.passes_credentials)
 
 
 def is_public(path: str) -> bool:

@@ -18,7 +18,7 @@ from ..catalog.errors import StatsError
 from ..catalog.periods import Window
 from ..rest_compat.responses import JSONResponse
 from ..schema.reading import present_reader
-from ..warehouse.store import Listing, Snapshot, Warehouse
+from ..warehouse.store import Listing, ReportWarehouse, Snapshot, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ TRUE_FOR_S = 1.0  # so that any number of probes is one small statement a second
 class Readiness:
     """Whether requests should be sent here: the warehouse answers, and the server is not about to stop."""
 
-    warehouse: Warehouse
+    warehouse: Warehouse | ReportWarehouse
     clock: Callable[[], float] = time.monotonic
     leaving: bool = False
     _answers: bool = False
@@ -43,16 +43,18 @@ class Readiness:
 
     async def reads(self) -> bool:
         """Whether the warehouse answered when it was last asked, a moment ago at most; all who ask wait for one look."""
+        if isinstance(self.warehouse, ReportWarehouse):
+            return self.warehouse.standing != "unavailable"
         if self._looking is None and self.clock() >= self._true_until:
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(self._look(self.warehouse))
         if self._looking is not None:
             await asyncio.shield(self._looking)
         return self._answers
 
-    async def _look(self) -> None:
+    async def _look(self, warehouse: Warehouse) -> None:
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
-                await ask_little(self.warehouse.snapshot())
+                await ask_little(warehouse.snapshot())
             self._answers = True
         except (StatsError, TimeoutError):
             self._answers = False
@@ -78,9 +80,14 @@ def health_routes(readiness: Readiness) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def ready(request: Request) -> Response:
-        """Whether to send requests; how many accounts there are is told where everyone may read them."""
+        """Whether to send requests; how many accounts there are is told where everyone may read them.
+
+        Of an upstream it tells what is known without asking.
+        """
         if readiness.leaving:
             return JSONResponse({"status": "leaving"}, 503)
+        if isinstance(readiness.warehouse, ReportWarehouse):
+            return _standing(readiness.warehouse.standing)
         try:
             accounts = readiness.warehouse.snapshot().accounts
         except StatsError:
@@ -95,3 +102,8 @@ def health_routes(readiness: Readiness) -> list[Route]:
         Route("/health", ready, methods=["GET"]),
         Route("/readyz", ready, methods=["GET"]),
     ]
+
+
+def _standing(standing: str) -> Response:
+    ready = standing != "unavailable"
+    return JSONResponse({"status": "ok" if ready else standing, "upstream": standing}, 200 if ready else 503)

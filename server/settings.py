@@ -1,6 +1,7 @@
 """What a server is told from outside, read from the environment.  ``fanin serve`` puts its options there.
 
-Secrets have no command-line option, because every user of a machine sees every command line, and no ``repr``.
+Secrets have no ``repr``, and no command-line option, because every user of a machine sees every command line; the key of
+an upstream has one for trying things out, which says so.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..catalog.accounts import Account
 from ..catalog.errors import BadRequest
 from ..catalog.limits import DOCUMENT_LIMITS, DocumentRules
 from ..catalog.plans import ANONYMOUS, DEFAULT_PLAN, PLANS
-from ..warehouse.addresses import DEFAULT_ADDRESS
+from ..warehouse.addresses import DEFAULT_ADDRESS, is_upstream
+from ..warehouse.upstream_options import Upstream, read_accounts
 from .keys import keys_file_of
 from .persisted_queries import KeptQueries, ListedQueries, NoQueries, PersistedQueries, read_manifest
 
@@ -47,6 +50,11 @@ LOG_LEVEL = "FANIN_LOG_LEVEL"
 METRICS_PORT = "FANIN_METRICS_PORT"
 METRICS_TOKEN = "FANIN_METRICS_TOKEN"  # noqa: S105  a variable's name
 TRACES = "FANIN_TRACES"
+UPSTREAM_KEY = "FANIN_UPSTREAM_KEY"
+UPSTREAM_CREDENTIALS = "FANIN_UPSTREAM_CREDENTIALS"
+UPSTREAM_ACCOUNTS = "FANIN_UPSTREAM_ACCOUNTS"
+UPSTREAM_TIMEOUT_S = "FANIN_UPSTREAM_TIMEOUT_S"
+UPSTREAM_CONNECTIONS = "FANIN_UPSTREAM_CONNECTIONS"
 
 SETTINGS: dict[str, str] = {
     SEGMENTS: "a TOML file of saved segments",
@@ -76,6 +84,13 @@ SETTINGS: dict[str, str] = {
     METRICS_PORT: "a port of its own for /metrics, beside which the server's own address has none",
     METRICS_TOKEN: "what /metrics is asked for with, as a bearer token; unless said a key for all accounts, where keys are",
     TRACES: "1 records traces by OpenTelemetry, sent where its own OTEL_ variables say",
+    UPSTREAM_KEY: "the API key that an upstream API is asked with, or `Bearer` and a token",
+    UPSTREAM_CREDENTIALS: "own asks an upstream API with that key, caller with what each caller shows, which the upstream "
+    "then judges; own unless said",
+    UPSTREAM_ACCOUNTS: "the accounts of an upstream API, such as acme=Europe/Madrid:EUR,blog; unless said, whichever it "
+    "answers for, with days in UTC",
+    UPSTREAM_TIMEOUT_S: "seconds that an upstream API may take to answer, asking again included; 30 unless said",
+    UPSTREAM_CONNECTIONS: "connections to an upstream API at one moment; 8 unless said",
 }
 
 # Whole megabytes unless said.
@@ -110,6 +125,7 @@ class ServerSettings:
     on_loopback: bool = False  # so that, while it is open, only loopback names and the allowed ones will do
     allowed_hosts: tuple[str, ...] = ()
     persisted_queries: PersistedQueries = field(default_factory=KeptQueries)
+    upstream: Upstream | None = None  # None: the warehouse is none
     production: bool = False
     documents: DocumentRules = field(default_factory=DocumentRules)
     log_format: str = "text"
@@ -117,6 +133,11 @@ class ServerSettings:
     metrics_port: int | None = None  # None: at the server's own address
     metrics_token: str = field(default="", repr=False)
     traces: bool = False
+
+    @property
+    def passes_credentials(self) -> bool:
+        """Whether an upstream judges what callers show, in our place."""
+        return self.upstream is not None and self.upstream.passes_credentials
 
     @property
     def has_tokens(self) -> bool:
@@ -146,6 +167,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
         on_loopback=on_loopback,
         allowed_hosts=_hosts(given.get(ALLOWED_HOSTS, "")),
         persisted_queries=_persisted_queries(given.get(PERSISTED_QUERIES, "")),
+        upstream=read_upstream(given) if is_upstream(given.get(WAREHOUSE, "")) else None,
         production=production,
         documents=DocumentRules(
             limits=_limits(given.get(GRAPHQL_LIMITS, "")),
@@ -167,6 +189,32 @@ def room_bytes(variable: str, environment: Mapping[str, str] | None = None) -> i
     if not re.fullmatch(r"[0-9]{1,6}", text):
         raise BadRequest(f"{variable} must be a whole number of megabytes, got '{text[:40]}'")
     return int(text) * 1_000_000
+
+
+def read_upstream(environment: Mapping[str, str] | None = None) -> Upstream:
+    """How an upstream API is asked.  Raises ``BadRequest`` naming the variable that is wrong."""
+    given = os.environ if environment is None else environment
+    key, whose = given.get(UPSTREAM_KEY, "").strip(), given.get(UPSTREAM_CREDENTIALS) or "own"
+    if whose not in ("own", "caller"):
+        raise BadRequest(f"{UPSTREAM_CREDENTIALS}: '{whose[:40]}' is none of own, caller")
+    if key and whose == "caller":
+        raise BadRequest(f"{UPSTREAM_CREDENTIALS} is caller and {UPSTREAM_KEY} is set; only one of them can be used")
+    if not (key.isascii() and key.isprintable()):
+        raise BadRequest(f"{UPSTREAM_KEY} holds letters that no header can")
+    return Upstream(
+        key=key,
+        passes_credentials=whose == "caller",
+        accounts=_upstream_accounts(given.get(UPSTREAM_ACCOUNTS, "")),
+        answer_s=_whole_number(given.get(UPSTREAM_TIMEOUT_S) or "30", UPSTREAM_TIMEOUT_S),
+        connections=_whole_number(given.get(UPSTREAM_CONNECTIONS) or "8", UPSTREAM_CONNECTIONS),
+    )
+
+
+def _upstream_accounts(text: str) -> tuple[Account, ...]:
+    try:
+        return read_accounts(text)
+    except BadRequest as error:
+        raise BadRequest(f"{UPSTREAM_ACCOUNTS}: {error.message}") from None
 
 
 def is_loopback(host: str) -> bool:

@@ -11,7 +11,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 OLDEST = 23  # the major version of a server that the driver can talk to
 STARTS_WITHIN_S = 60
 
+# The interpreter that has chDB, which brings much that nothing else here is to see.
+CHDB = Path(__file__).parent.parent / ".venv" / "chdb" / "bin" / "python"
+
 
 @contextmanager
 def running_clickhouse(folder: Path) -> Iterator[str]:
@@ -42,21 +44,21 @@ def running_clickhouse(folder: Path) -> Iterator[str]:
     elif _has_server():
         with _server(folder) as port:
             yield f"clickhouse://default@127.0.0.1:{port}"
-    elif find_spec("chdb") is not None:
+    elif CHDB.exists():
         with _chdb(folder) as port:
             yield f"clickhouse://default@127.0.0.1:{port}"
     else:
-        pytest.skip("no ClickHouse here, and no chDB to stand in for it: pip install -e '.[dev-clickhouse]'")
+        pytest.skip("no ClickHouse here, and no chDB to stand in for it: make chdb")
 
 
 @contextmanager
 def empty_database(address: str, user: str = "default") -> Iterator[ClickHousePlace]:
     """A database with the tables and nothing in them; it goes afterwards."""
     from fanin.warehouse.clickhouse_connecting import connect, place_of
-    from fanin.warehouse.clickhouse_writing import init_statements, make_tables
+    from fanin.warehouse.clickhouse_making import init_statements, make_tables
 
     place = place_of(f"{address}/test_{uuid.uuid4().hex}")
-    make_tables(place, init_statements(place, ""))
+    make_tables(place, init_statements(place))
     try:
         yield place
     finally:
@@ -105,7 +107,7 @@ def _server(folder: Path) -> Iterator[int]:
 @contextmanager
 def _chdb(folder: Path) -> Iterator[int]:
     program = Path(__file__).with_name("clickhouse_server.py")
-    server = subprocess.Popen([sys.executable, program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    server = subprocess.Popen([CHDB, program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdin is not None
     assert server.stdout is not None
     try:

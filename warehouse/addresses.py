@@ -1,4 +1,5 @@
-"""Warehouse addresses: ``duckdb:///file`` and ``clickhouse://host/database`` name a store and where it is."""
+"""Warehouse addresses: ``duckdb:///file`` and ``clickhouse://host/database`` name a store and where it is,
+``https://host/api/v1`` another server's API."""
 
 from __future__ import annotations
 
@@ -8,16 +9,29 @@ from pathlib import Path
 
 from ..catalog.errors import BadRequest
 from .duckdb_reading import DuckDBWarehouse
-from .store import Warehouse
-from .writing import Writer, writing
+from .store import ReportWarehouse, Warehouse, Writer
+from .upstream_options import Upstream
+from .writing import writing
 
 DEFAULT_ADDRESS = "duckdb:///fanin.duckdb"
 
-_ACCEPTED = "duckdb:///path/to/file.duckdb, clickhouse://user:password@host:8123/database"
+_ACCEPTED = "duckdb:///path/to/file.duckdb, clickhouse://user:password@host:8123/database, https://host/api/v1"
 
 
-def open_warehouse(address: str, *, cube_bytes: int = 0, block_bytes: int = 0) -> Warehouse:
-    """The warehouse at an address.  Raises ``BadRequest`` for an address of no known kind, ``WarehouseUnavailable``."""
+def open_warehouse(
+    address: str,
+    *,
+    cube_bytes: int = 0,
+    block_bytes: int = 0,
+    cache_bytes: int = 0,
+    upstream: Upstream | None = None,
+) -> Warehouse | ReportWarehouse:
+    """The warehouse at an address.
+
+    Raises ``BadRequest`` for an address of no known kind or a missing extra, ``WarehouseUnavailable``.
+    """
+    if is_upstream(address):
+        return _open_upstream(address, upstream or Upstream(), cache_bytes)
     if is_clickhouse(address):
         from .clickhouse_connecting import place_of
         from .clickhouse_reading import ClickHouseWarehouse
@@ -43,6 +57,19 @@ def is_clickhouse(address: str) -> bool:
     if find_spec("clickhouse_connect") is None or find_spec("aiohttp") is None:
         raise BadRequest("A clickhouse:// warehouse needs an extra: pip install 'fanin[clickhouse]'")
     return True
+
+
+def is_upstream(address: str) -> bool:
+    """Whether it is the address of another server's API."""
+    return address.startswith(("https://", "http://"))
+
+
+def _open_upstream(address: str, upstream: Upstream, cache_bytes: int) -> ReportWarehouse:
+    try:
+        from .upstream import open_upstream
+    except ModuleNotFoundError:  # an extra, so it cannot be imported above
+        raise BadRequest("An upstream API needs an HTTP client: install fanin[upstream]") from None
+    return open_upstream(address, upstream, cache_bytes=cache_bytes)
 
 
 def file_of(address: str) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -69,7 +69,9 @@ def place_of(address: str) -> ClickHousePlace:
         raise BadRequest(f"The ClickHouse address cannot be read; accepted: {EXAMPLE}")
     for name in given:
         if name not in _ACCEPTED:
-            raise BadRequest(f"The ClickHouse address has an unknown part '{name[:40]}'; accepted: {', '.join(_ACCEPTED)}")
+            raise BadRequest(
+                f"The ClickHouse address has an unknown part '{name[:40]}'; accepted: {', '.join(_ACCEPTED)}"
+            )
     secure = _flag(given.get("secure", "0"))
     return ClickHousePlace(
         parts.hostname,
@@ -101,16 +103,16 @@ def _limit(text: str) -> int:
 def connect(place: ClickHousePlace, database: str = "") -> Client:
     """A client for one thread at a time.  Raises ``WarehouseUnavailable``."""
     with failures_told(f"{place} cannot be reached, or refuses the user"):
-        return clickhouse_connect.get_client(**(_options(place) | {"database": database or place.database}))
+        return clickhouse_connect.get_client(**_options(place, database or place.database))
 
 
 async def connect_async(place: ClickHousePlace) -> AsyncClient:
     """A client for the running loop.  Raises ``WarehouseUnavailable``."""
     with failures_told(UNREADABLE):
-        return await clickhouse_connect.get_async_client(**_options(place))
+        return await clickhouse_connect.get_async_client(**_options(place, place.database))
 
 
-def _options(place: ClickHousePlace) -> dict[str, Any]:
+def _options(place: ClickHousePlace, database: str) -> dict[str, Any]:
     """Values travel in the body, so that none is too long for an address, and none stands in a proxy's log."""
     return {
         "host": place.host,
@@ -118,12 +120,16 @@ def _options(place: ClickHousePlace) -> dict[str, Any]:
         "interface": "https" if place.secure else "http",
         "username": place.user,
         "password": place.password,
-        "database": place.database,
+        "database": database,
         "connect_timeout": CONNECT_S,
         "send_receive_timeout": place.limit_s + CONNECT_S,
         "autogenerate_session_id": False,
         "form_encode_query_params": True,
     }
+
+
+def write_failures_told(place: ClickHousePlace) -> AbstractContextManager[None]:
+    return failures_told(f"{place} cannot be written")
 
 
 @contextmanager

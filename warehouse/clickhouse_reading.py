@@ -155,8 +155,9 @@ class _Words:
         known, lexicon = self.lexicons.get((number, name), (None, None))
         return lexicon if known is not None and known.data_version >= account.data_version else None
 
-    def keep(self, number: int, account: Account, name: str, lexicon: Lexicon) -> None:
+    def keep(self, number: int, account: Account, name: str, lexicon: Lexicon) -> Lexicon:
         self.lexicons[number, name] = account, lexicon
+        return lexicon
 
 
 class _Asking:
@@ -295,8 +296,7 @@ class ClickHouseSnapshot:
             for name, _, value in await self._asking.rows(_WORDS, {"account": number, "dimensions": missing}):
                 values[name].append(value)
             for name, found in values.items():
-                held[name] = Lexicon(found)
-                self._words.keep(number, account, name, held[name])
+                held[name] = self._words.keep(number, account, name, Lexicon(found))
         return {dimension: None if name is None else held[name] for dimension, name in names.items()}
 
 

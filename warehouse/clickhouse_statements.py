@@ -32,7 +32,7 @@ from .statements import (
     sum_column,
     sum_of,
 )
-from .store import Column, Groups, Keys, Listing, Scan, ScanResult, Source
+from .store import Column, Groups, Listing, Scan, ScanResult, Source
 
 GROUPING_PLACE = "grouping_place"
 
@@ -41,6 +41,7 @@ _LIVE = "sum(sign) > 0"
 
 # A grouping and where it stands among those of the scan.
 _Placed = tuple[int, tuple[str, ...]]
+
 
 def build_fused_statement(scan: Scan, account_number: int, version: int) -> Statement:
     """The statement that groups the facts of a scan."""
@@ -141,10 +142,16 @@ def _code(place: int) -> str:
 
 @lru_cache(maxsize=512)
 def _fused_text(
-    table: Table, restriction: Restriction, windows: tuple[tuple[_Placed, ...], ...], metrics: tuple[str, ...], width: int
+    table: Table,
+    restriction: Restriction,
+    windows: tuple[tuple[_Placed, ...], ...],
+    metrics: tuple[str, ...],
+    width: int,
 ) -> tuple[str, tuple[int, ...]]:
     """The text, and in how many branches each window stands."""
-    parts = [list(_window_parts(table, restriction, place, placed, metrics, width)) for place, placed in enumerate(windows)]
+    parts = [
+        list(_window_parts(table, restriction, place, placed, metrics, width)) for place, placed in enumerate(windows)
+    ]
     return CLICKHOUSE.bound(_joined(part for own in parts for part in own)), tuple(map(len, parts))
 
 
@@ -265,5 +272,3 @@ def _rolled_part(
 
 def _joined(parts: Iterable[str]) -> str:
     return "\nUNION ALL\n".join(parts)
-
-

@@ -153,8 +153,7 @@ def create_statements(cluster: str = "") -> Iterator[str]:
         yield _roll_up_days(table, cluster)
         yield _roll_up_months(table, cluster)
     yield (
-        f"INSERT INTO fanin_meta SELECT {SCHEMA_VERSION}, '{cluster}' "
-        "WHERE NOT EXISTS (SELECT layout FROM fanin_meta)"
+        f"INSERT INTO fanin_meta SELECT {SCHEMA_VERSION}, '{cluster}' WHERE NOT EXISTS (SELECT layout FROM fanin_meta)"
     )
 
 

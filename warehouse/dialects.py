@@ -27,7 +27,9 @@ class Dialect:
     text: str  # the mark of a bound text
     folded: str  # a word of the lexicon without its case
     told: str  # what the first group of the RE2 ``{pattern}`` finds in a word, without its case
-    matches: Mapping[Match, str]  # over ``{value}`` and the ``{marks}``; ``{case}`` is i where a pattern ignores case, else c
+    matches: Mapping[
+        Match, str
+    ]  # over ``{value}`` and the ``{marks}``; ``{case}`` is i where a pattern ignores case, else c
     total: Callable[[Aggregate], str]  # the SQL that sums an aggregate, exact and in 64 bits
     pattern: Callable[[str, bool], str]  # an RE2 pattern as it is bound, and whether it ignores case
 
