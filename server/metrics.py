@@ -25,6 +25,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from ..catalog.errors import StatsError
 from ..resolvers.loader import FinishedRead
 from ..schema.engine import Engine
+from ..warehouse.store import ReportWarehouse
 from .observing import Observation, Traffic
 
 PROCESSES_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -174,8 +175,12 @@ class Metrics:
         of["fanin_open_files"].set(_open_files())
 
     def _look_at_data(self) -> None:
+        warehouse = self._engine.warehouse
+        if isinstance(warehouse, ReportWarehouse):  # whose data are another's to watch
+            self._of["fanin_warehouse_readable"].set(warehouse.standing != "unavailable")
+            return
         try:
-            accounts = self._engine.warehouse.snapshot().accounts
+            accounts = warehouse.snapshot().accounts
         except StatsError:
             self._of["fanin_warehouse_readable"].set(0)
             return
