@@ -10,8 +10,8 @@ from math import inf
 from pathlib import Path
 
 from ..catalog.accounts import check_account_id
+from ..warehouse.addresses import writing_at
 from ..warehouse.facts import Session
-from ..warehouse.writing import writing
 from .agents import describe_agent
 from .countries import country_of
 from .event_files import check_events, event_format_of, is_event_file, rows_of
@@ -63,7 +63,7 @@ class LogReading:
 def import_log(
     files: Sequence[Path],
     account_id: str,
-    warehouse_path: Path,
+    warehouse: Path | str,
     rules: SiteRules | None = None,
     progress: Progress | None = None,
     written_as: WrittenAs | None = None,
@@ -78,7 +78,7 @@ def import_log(
     """
     check_account_id(account_id)
     rules = rules or SiteRules()
-    with writing(warehouse_path) as writer:
+    with writing_at(warehouse) as writer:
         fresh, known = _by_novelty(files, lambda digest: writer.has_import(account_id, digest))
         if not fresh:
             return ImportSummary(files_already_there=known)

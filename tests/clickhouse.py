@@ -11,11 +11,11 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 OLDEST = 23  # the major version of a server that the driver can talk to
 STARTS_WITHIN_S = 60
 
+# The interpreter that has chDB, which brings much that nothing else here is to see.
+CHDB = Path(__file__).parent.parent / ".venv" / "chdb" / "bin" / "python"
+
 
 @contextmanager
 def running_clickhouse(folder: Path) -> Iterator[str]:
@@ -42,21 +45,21 @@ def running_clickhouse(folder: Path) -> Iterator[str]:
     elif _has_server():
         with _server(folder) as port:
             yield f"clickhouse://default@127.0.0.1:{port}"
-    elif find_spec("chdb") is not None:
+    elif CHDB.exists():
         with _chdb(folder) as port:
             yield f"clickhouse://default@127.0.0.1:{port}"
     else:
-        pytest.skip("no ClickHouse here, and no chDB to stand in for it: pip install -e '.[dev-clickhouse]'")
+        pytest.skip("no ClickHouse here, and no chDB to stand in for it: make chdb")
 
 
 @contextmanager
 def empty_database(address: str, user: str = "default") -> Iterator[ClickHousePlace]:
     """A database with the tables and nothing in them; it goes afterwards."""
     from fanin.warehouse.clickhouse_connecting import connect, place_of
-    from fanin.warehouse.clickhouse_writing import init_statements, make_tables
+    from fanin.warehouse.clickhouse_making import init_statements, make_tables
 
     place = place_of(f"{address}/test_{uuid.uuid4().hex}")
-    make_tables(place, init_statements(place, ""))
+    make_tables(place, init_statements(place))
     try:
         yield place
     finally:
@@ -105,7 +108,7 @@ def _server(folder: Path) -> Iterator[int]:
 @contextmanager
 def _chdb(folder: Path) -> Iterator[int]:
     program = Path(__file__).with_name("clickhouse_server.py")
-    server = subprocess.Popen([sys.executable, program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    server = subprocess.Popen([CHDB, program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdin is not None
     assert server.stdout is not None
     try:
@@ -128,3 +131,56 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
         else:
             return
     raise RuntimeError("the ClickHouse server did not start")
+
+
+class Gate:
+    """A port in front of a server that can be shut: what is under way is cut off, and nothing new gets through."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._is_open = True
+        self._through: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Gate:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shut()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def open(self) -> None:
+        self._is_open = True
+
+    def shut(self) -> None:
+        self._is_open = False
+        for through in self._through:
+            with suppress(OSError):
+                through.shutdown(socket.SHUT_RDWR)
+        self._through.clear()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return
+            if not self._is_open:
+                caller.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", self._to))
+            self._through += [caller, server]
+            for source, target in ((caller, server), (server, caller)):
+                threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with source, suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)

@@ -28,7 +28,7 @@ from email.policy import HTTP
 from pathlib import Path
 from typing import Any
 
-import chdb
+import chdb  # pyright: ignore[reportMissingImports]  it is in an environment of its own
 import lz4.frame
 import uvicorn
 from starlette.applications import Starlette
@@ -143,7 +143,7 @@ def application() -> Starlette:
 
 def _fields(content_type: str, body: bytes) -> dict[str, str]:
     """The fields of a form."""
-    message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    message: Any = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     return {
         str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True).decode()
         for part in message.iter_parts()
@@ -162,10 +162,7 @@ def _failed(text: str) -> Response:
     return Response(text, 403 if "Code: 516" in text else 500, headers)
 
 
-async def main(folder: Path) -> None:
-    global _folder
-    _folder = folder.resolve()
-    os.chdir(_folder)
+async def serve() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(application(), log_level="error", access_log=False, lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -176,4 +173,6 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    _folder = Path(sys.argv[1]).resolve()
+    os.chdir(_folder)
+    asyncio.run(serve())

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ..catalog.errors import BadRequest
 from .duckdb_reading import DuckDBWarehouse
-from .store import ReportWarehouse, Warehouse
+from .store import ReportWarehouse, Warehouse, Writer
 from .upstream_options import Upstream
-from .writing import Writer, writing
+from .writing import writing
 
 DEFAULT_ADDRESS = "duckdb:///fanin.duckdb"
 
-_ACCEPTED = "duckdb:///path/to/file.duckdb, clickhouse://user:password@host:8123/database"
+_ACCEPTED = "duckdb:///path/to/file.duckdb, clickhouse://user:password@host:8123/database, https://host/api/v1"
 
 
 def open_warehouse(

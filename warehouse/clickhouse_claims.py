@@ -19,7 +19,7 @@ from clickhouse_connect.driver.client import Client
 
 from ..catalog.errors import WarehouseUnavailable
 from .clickhouse_connecting import ClickHousePlace, connect, failures_told
-from .writing import WarehouseBusy
+from .locks import WarehouseBusy
 
 # A claim that has not been said again for so long is that of a dead importer.
 LEASE_S = 30.0
@@ -100,4 +100,4 @@ class Claims:
         settings = {"select_sequential_consistency": 1} if "insert_quorum" in self._settings else {}
         with self._saying:
             found = self._client.query(_OTHERS, {"id": account_id, "claim": self.name}, settings=settings)
-        return [*found.result_rows]
+        return [tuple(row) for row in found.result_rows]

@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
-from ..catalog.accounts import check_account_id
+from ..catalog.accounts import check_account_id, check_currency, check_time_zone
 from ..catalog.errors import BadRequest
 from ..catalog.filters import folded
 from .clickhouse_claims import LEASE_S, Claims
-from .clickhouse_connecting import ClickHousePlace, connect, failures_told
+from .clickhouse_connecting import ClickHousePlace, connect, write_failures_told
 from .clickhouse_reading import read_layout
-from .clickhouse_tables import VERSIONED, create_statements, local_name
+from .clickhouse_tables import VERSIONED, local_name
+from .coding import Encoder, FactColumns, LocalTime
 from .facts import Session
-from .writing import _check_currency, _check_time_zone, _Columns, _Encoder, _LocalTime
+from .layout import FACTS
 
 _BATCH = 100_000  # sessions held as Python values before they become columns
 
@@ -45,23 +46,6 @@ _ON_A_CLUSTER: Mapping[str, Any] = {
 _SWEEPING = {"lightweight_deletes_sync": 2}
 
 
-def make_tables(place: ClickHousePlace, statements: Sequence[str]) -> None:
-    """Run the statements that make database and tables.  Raises ``WarehouseUnavailable``."""
-    database, *tables = statements
-    with _write_failures_told(place):
-        with closing(connect(place, "default")) as client:
-            client.command(database)
-        with closing(connect(place)) as client:
-            for statement in tables:
-                client.command(statement)
-
-
-def init_statements(place: ClickHousePlace, cluster: str) -> list[str]:
-    """Everything ``make_tables`` runs, the database first."""
-    on = f" ON CLUSTER '{cluster}'" if cluster else ""
-    return [f"CREATE DATABASE IF NOT EXISTS `{place.database}`{on}", *create_statements(cluster)]
-
-
 @contextmanager
 def writing_clickhouse(place: ClickHousePlace, *, lease_s: float = LEASE_S) -> Iterator[ClickHouseWriter]:
     """Change the warehouse at a place.  All of it is published at the end, nothing on an exception.
@@ -69,17 +53,13 @@ def writing_clickhouse(place: ClickHousePlace, *, lease_s: float = LEASE_S) -> I
     Raises ``WarehouseBusy`` while another import writes the same account, ``WarehouseUnavailable`` when there is no
     warehouse or it cannot be written.
     """
-    with closing(connect(place)) as client, _write_failures_told(place):
+    with closing(connect(place)) as client, write_failures_told(place):
         cluster = read_layout(client, place)
         settings = {**_INSERTING, **(_ON_A_CLUSTER if cluster else {})}
         with Claims(place, settings, lease_s) as claims:
             writer = ClickHouseWriter(client, claims, cluster, settings)
             yield writer
             writer.publish()
-
-
-def _write_failures_told(place: ClickHousePlace) -> Any:
-    return failures_told(f"{place} cannot be written; its log and ours tell why")
 
 
 @dataclass(slots=True)
@@ -91,7 +71,7 @@ class _Draft:
     version: int  # the one that is written
     time_zone: str
     currency: str
-    encoder: _Encoder
+    encoder: Encoder
     first_day: int | None = None
     last_day: int | None = None
     changed: bool = False
@@ -134,11 +114,11 @@ class ClickHouseWriter:
         and its money would no longer mean what they meant.
         """
         check_account_id(account_id)
-        _check_time_zone(time_zone)
-        _check_currency(currency)
+        check_time_zone(time_zone)
+        check_currency(currency)
         draft = self._draft(account_id)
         if draft is None:
-            draft = _Draft(account_id, _new_number(), 1, time_zone, currency, _Encoder([]), changed=True)
+            draft = _Draft(account_id, _new_number(), 1, time_zone, currency, Encoder([]), changed=True)
             self._drafts[account_id] = draft
         elif (draft.time_zone, draft.currency) != (time_zone, currency):
             raise BadRequest(
@@ -149,7 +129,7 @@ class ClickHouseWriter:
     def add_sessions(self, account_id: str, sessions: Iterable[Session], *, digest: str, source_name: str) -> int:
         """Append sessions and what belongs to them, and raise the account's data version.  Returns how many."""
         draft = self._there(account_id)
-        columns = _Columns(0, _LocalTime(draft.time_zone), draft.encoder)
+        columns = FactColumns(0, LocalTime(draft.time_zone), draft.encoder)
         ((before,),) = self._rows(
             "SELECT max(session) FROM sessions WHERE account = {account:UInt64}", account=draft.number
         )
@@ -183,8 +163,24 @@ class ClickHouseWriter:
                 f"Account {account_id} holds imported logs, which {source_name} would replace; name another"
             )
         self._drafts[account_id] = _Draft(
-            account_id, _new_number(), draft.version, draft.time_zone, draft.currency, _Encoder([]), changed=True
+            account_id, _new_number(), draft.version, draft.time_zone, draft.currency, Encoder([]), changed=True
         )
+
+    def take_back(self, account_id: str, sessions: Sequence[int]) -> None:
+        """Take these sessions out, by their numbers, with all that belongs to them."""
+        draft = self._there(account_id)
+        for table, columns in FACTS.items():
+            self._claims.check()
+            kept = ", ".join(name for name, _ in columns if name != "account")
+            self._client.command(
+                f"INSERT INTO {table.value} (account, version, sign, {kept}) "
+                f"SELECT account, {{version:UInt32}}, -sign, {kept} FROM {table.value} "
+                "WHERE account = {account:UInt64} AND version < {version:UInt32} AND sign > 0 "
+                "AND session IN {sessions:Array(UInt32)}",
+                {"account": draft.number, "version": draft.version, "sessions": list(sessions)},
+                settings=dict(self._settings),
+            )
+        draft.changed = True
 
     def publish(self) -> None:
         """Let everyone see what has changed, all at once."""
@@ -196,7 +192,7 @@ class ClickHouseWriter:
             [draft.id, draft.version, draft.number, draft.time_zone, draft.currency, draft.first_day, draft.last_day, uuid.uuid4().hex]
             for draft in changed
         ]  # fmt: skip
-        self._client.insert("accounts", rows, _ACCOUNT_COLUMNS, settings=self._settings)
+        self._client.insert("accounts", rows, _ACCOUNT_COLUMNS, settings=dict(self._settings))
 
     def _there(self, account_id: str) -> _Draft:
         draft = self._draft(account_id)
@@ -227,7 +223,7 @@ class ClickHouseWriter:
             "SELECT dimension, value FROM lexicon FINAL WHERE account = {account:UInt64} ORDER BY dimension, code",
             account=number,
         )
-        return _Draft(account_id, number, version + 1, time_zone, currency, _Encoder(words), first, last)
+        return _Draft(account_id, number, version + 1, time_zone, currency, Encoder(words), first, last)
 
     def _sweep(self, number: int, version: int) -> None:
         """Take out what bears a later version than the one that is read: an import that died has left it."""
@@ -246,7 +242,7 @@ class ClickHouseWriter:
         """A table as rows are deleted from it: those of a cluster are on each of its servers."""
         return f"{local_name(table)} ON CLUSTER '{self._cluster}'" if self._cluster else table
 
-    def _append(self, draft: _Draft, columns: _Columns) -> None:
+    def _append(self, draft: _Draft, columns: FactColumns) -> None:
         """The words first: what reads a code finds it spelled."""
         self._append_words(draft)
         for table, values in columns.take().items():
@@ -278,7 +274,7 @@ class ClickHouseWriter:
 
     def _rows(self, text: str, **parameters: Any) -> list[tuple[Any, ...]]:
         settings = {"select_sequential_consistency": 1} if self._cluster else {}
-        return [*self._client.query(text, parameters, settings=settings).result_rows]
+        return [tuple(row) for row in self._client.query(text, parameters, settings=settings).result_rows]
 
 
 _ACCOUNT_COLUMNS = ("id", "version", "account", "time_zone", "currency", "first_day", "last_day", "stamp")

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from ..catalog.accounts import Account, check_account_id
+from ..catalog.accounts import Account, check_account_id, check_currency, check_time_zone
 from ..catalog.errors import BadRequest
 from .coding import FactColumns, LocalTime
 from .drafts import (
@@ -99,8 +97,8 @@ class Writer:
         and its money would no longer mean what they meant.
         """
         check_account_id(account_id)
-        _check_time_zone(time_zone)
-        _check_currency(currency)
+        check_time_zone(time_zone)
+        check_currency(currency)
         account = self._account(account_id)
         if account is None:
             self._drafts[account_id] = self._opened(account_id, Account(account_id, time_zone, currency))
@@ -223,10 +221,6 @@ def _append(draft: Draft, columns: FactColumns) -> None:
         draft.insert(table.value, values)
     draft.days |= columns.days
 
-    def settle(self) -> None:
-        """Take what has been added for known: it is written."""
-        self._known = {lexicon: len(codes) for lexicon, codes in self._codes.items()}
-
 
 def _publish(path: Path, entries: Iterable[Entry]) -> None:
     """List these entries among all others, and take away what has been out of use for long enough."""
@@ -253,15 +247,3 @@ def _keep_beside(path: Path, layout: int) -> None:
         os.link(path, kept)
     except OSError:
         shutil.copy2(path, kept)
-
-
-def _check_time_zone(time_zone: str) -> None:
-    try:
-        ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadRequest(f"'{time_zone}' is no time zone; give a name such as Europe/Madrid or UTC") from None
-
-
-def _check_currency(currency: str) -> None:
-    if not re.fullmatch(r"[A-Z]{3}", currency):
-        raise BadRequest(f"'{currency}' is no currency; give three capital letters such as EUR")
