@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
+from ..catalog.dimensions import Table
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
@@ -49,10 +50,35 @@ class Sharing:
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
     sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
+    accounts: set[str] = field(default_factory=set)  # that were asked about
 
     @property
     def identical(self) -> int:
         return self.fields - self.distinct
+
+    def add(self, other: Sharing) -> None:
+        """Count what another one cost as well."""
+        self.fields += other.fields
+        self.distinct += other.distinct
+        self.cache_hits += other.cache_hits
+        self.joined += other.joined
+        self.scans += other.scans
+        self.scan_ms += other.scan_ms
+        self.rows += other.rows
+        self.sources += other.sources
+        self.accounts |= other.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRead:
+    """One read of the warehouse: a scan or a listing.  ``source`` is None where it failed or was interrupted."""
+
+    account: str
+    table: Table
+    source: Source | None
+    rows: int
+    began_ns: int  # since 1970
+    duration_ms: float
 
 
 class Loader:
@@ -72,6 +98,20 @@ class Loader:
 
     def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
         """The answer to one question as JSON in this form, where it is kept: told at once, and counted like any other."""
+        text = self.form(query, form)
+        if text is not None:
+            self._count_kept(query)
+        return text
+
+    def kept(self, query: StatsQuery) -> Answer | None:
+        """The answer to one question, where it is kept: told at once, and counted like any other."""
+        answer = self._kept(query)
+        if answer is not None:
+            self._count_kept(query)
+        return answer
+
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        """What ``kept_form`` tells, for whoever has asked the question already."""
         return None
 
     def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
@@ -83,6 +123,7 @@ class Loader:
         Raises the ``StatsError`` of this question alone.
         """
         self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
         try:
             answering = await asyncio.shield(self._loader.load(query))
             return await asyncio.shield(answering)
@@ -98,6 +139,14 @@ class Loader:
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running."""
         raise NotImplementedError
+
+    def _kept(self, query: StatsQuery) -> Answer | None:
+        return None
+
+    def _count_kept(self, query: StatsQuery) -> None:
+        self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
+        self.sharing.cache_hits += self._count_distinct(query)
 
     def _count_distinct(self, query: StatsQuery) -> bool:
         """Whether this request asks it for the first time."""
@@ -138,6 +187,7 @@ class StatsLoader(Loader):
         cache: AnswerCache | None = None,
         flights: Flights | None = None,
         shared: SharedAnswers | None = None,
+        on_read: Callable[[FinishedRead], None] | None = None,
     ) -> None:
         super().__init__()
         self._snapshot = snapshot
@@ -145,6 +195,7 @@ class StatsLoader(Loader):
         self._cache = cache or AnswerCache()
         self._flights = flights or Flights()
         self._shared = shared
+        self._on_read = on_read
         self._slots = asyncio.Semaphore(max_scans)
         self._closed = False
         self._announced: list[StatsQuery] = []
@@ -156,13 +207,9 @@ class StatsLoader(Loader):
         """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
         self._announced += queries  # sorted by key once there is a scan to begin: what is kept needs none
 
-    def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
         account = self._snapshot.accounts.get(query.scope.account)
-        text = None if account is None else self._cache.find_form(query, account, form)
-        if text is not None:
-            self.sharing.fields += 1
-            self.sharing.cache_hits += self._count_distinct(query)
-        return text
+        return None if account is None else self._cache.find_form(query, account, form)
 
     def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
         if (account := self._snapshot.accounts.get(query.scope.account)) is not None:
@@ -293,15 +340,20 @@ class StatsLoader(Loader):
     async def _read(self, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
         """Whoever begins a read is told its cost."""
         async with self._gate.slot(asked.account):
-            began = time.perf_counter()
+            began, began_ns = time.perf_counter(), time.time_ns()
+            source, rows = None, 0
             self.sharing.scans += 1
             try:
                 told = await read(asked)
-                self.sharing.rows += _rows_of(told)
-                self.sharing.sources[told.source if isinstance(told, ScanResult) else Source.STATEMENT] += 1
+                source, rows = _source_of(told), _rows_of(told)
+                self.sharing.rows += rows
+                self.sharing.sources[source] += 1
                 return told
             finally:
-                self.sharing.scan_ms += (time.perf_counter() - began) * 1000
+                duration_ms = (time.perf_counter() - began) * 1000
+                self.sharing.scan_ms += duration_ms
+                if self._on_read:
+                    self._on_read(FinishedRead(asked.account, asked.table, source, rows, began_ns, duration_ms))
 
 
 def _ready(answer: Answer) -> asyncio.Future[Answer]:
@@ -314,6 +366,10 @@ def _retrieve(answer: asyncio.Task[Answer]) -> None:
     """An answer that everyone has stopped waiting for may fail unheard."""
     if not answer.cancelled():
         answer.exception()
+
+
+def _source_of(told: Mapping[Any, Groups | Keys]) -> Source:
+    return told.source if isinstance(told, ScanResult) else Source.STATEMENT
 
 
 def _rows_of(told: Mapping[Any, Groups | Keys]) -> int:

@@ -39,18 +39,18 @@ async def execute(query: RestQuery, context: RequestContext, form: Form = DATA) 
     if kept := kept_answer(query, context, form):
         return kept
     text = encode(form.make(query, await _asked(query, context)))
-    context.loader.keep_form(query.stats, _name_of(query, form), text)
+    context.loader.keep_form(query.stats, name_of(query, form), text)
     return Encoded(text)
 
 
 def kept_answer(query: RestQuery, context: RequestContext, form: Form = DATA) -> Encoded | None:
     """What ``execute`` would tell, where it is kept."""
-    text = context.loader.kept_form(query.stats, _name_of(query, form))
+    text = context.loader.kept_form(query.stats, name_of(query, form))
     return None if text is None else Encoded(text)
 
 
-def _name_of(query: RestQuery, form: Form) -> tuple[Any, ...]:
-    """Beside the question itself: all of a query that its form depends on."""
+def name_of(query: RestQuery, form: Form) -> tuple[Any, ...]:
+    """Beside the question itself: all of a query that what it is told as depends on."""
     return form.name, query.include_totals, query.compare, query.granularity
 
 

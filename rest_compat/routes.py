@@ -19,7 +19,8 @@ from ..schema.context import RequestContext
 from ..schema.engine import Engine
 from .batch import run_batch, validate_batch
 from .bodies import read_free_query, read_funnel, read_object
-from .execution import ENVELOPE, execute
+from .etags import question_tag, tag_held
+from .execution import ENVELOPE, execute, name_of
 from .params import RestQuery, read_query, truth, with_path_values
 from .plan import PlanRefused, read_plan
 from .responses import (
@@ -131,9 +132,25 @@ def _report(engine: Engine, endpoint: Endpoint) -> Handler:
         async with engine.request() as context:
             with _told_under("query"):
                 query = queries.read(request, context, lambda: read_query(endpoint, _params(request), context))
-            return await _enveloped(query, context)
+            return await _revalidated(request, query, context)
 
     return report
+
+
+async def _revalidated(request: Request, query: RestQuery, context: RequestContext) -> Response:
+    """The answer to a GET, or that the client has it already, all but its timestamp; then nothing is asked."""
+    tag = question_tag((query.stats, name_of(query, ENVELOPE)), context.account(query.stats.scope.account))
+    given = ",".join(request.headers.getlist("if-none-match"))
+    held = None if given.strip() == "*" else tag_held(given, tag)  # what is not named may not be there at all
+    if held is None:
+        answer = await _enveloped(query, context)
+        if not tag_held(given, tag):
+            answer.headers.update({**REVALIDATED, "ETag": f"W/{tag}"})
+            return answer
+    return Response(status_code=304, headers={**REVALIDATED, "ETag": f"W/{held or tag}"})
+
+
+REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Authorization, X-API-Key"}
 
 
 async def _enveloped(query: RestQuery, context: RequestContext) -> Response:

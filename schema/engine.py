@@ -12,14 +12,15 @@ from ..catalog.segments import NamedSegment
 from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
-from ..resolvers.loader import Loader, StatsLoader
+from ..resolvers.loader import FinishedRead, Loader, StatsLoader
 from ..resolvers.report_loader import ReportLoader
 from ..resolvers.shared_answers import SharedAnswers
 from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 from .context import RequestContext
 from .documents import Documents
+from .notes import present_notes
 from .reading import present_reader
-from .vantages import Vantages
+from .vantages import Vantage, Vantages
 
 
 def utc_now() -> datetime:
@@ -37,8 +38,14 @@ class Engine:
     documents: Documents = field(default_factory=Documents)
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
+    on_read: Callable[[FinishedRead], None] | None = None  # hears of every read of the warehouse when it has ended
     shared: SharedAnswers | None = None  # with other processes
     vantages: Vantages = field(default_factory=Vantages)
+
+    @property
+    def vantage(self) -> Vantage:
+        """That of a request that would be opened now.  Raises ``WarehouseUnavailable``."""
+        return self.vantages.of(self.warehouse.snapshot().accounts, present_reader().identity, self.clock())
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -65,6 +72,7 @@ class Engine:
             )
         finally:
             await loader.close()
+            present_notes().cost.add(loader.sharing)
 
     async def close(self) -> None:
         """Put the warehouse away, inside the loop that it was asked from."""
@@ -80,4 +88,12 @@ class Engine:
     def _loader(self, snapshot: Snapshot | ReportSnapshot, max_scans: int) -> Loader:
         if isinstance(snapshot, ReportSnapshot):
             return ReportLoader(snapshot, max_scans, flights=self.flights)
-        return StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights, shared=self.shared)
+        return StatsLoader(
+            snapshot,
+            self.gate,
+            max_scans,
+            cache=self.cache,
+            flights=self.flights,
+            shared=self.shared,
+            on_read=self.on_read,
+        )

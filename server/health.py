@@ -18,7 +18,7 @@ from ..catalog.errors import StatsError
 from ..catalog.periods import Window
 from ..rest_compat.responses import JSONResponse
 from ..schema.reading import present_reader
-from ..warehouse.store import Listing, ReportWarehouse, Snapshot, Warehouse
+from ..warehouse.store import Listing, ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ class Readiness:
 
     async def reads(self) -> bool:
         """Whether the warehouse answered when it was last asked, a moment ago at most; all who ask wait for one look."""
+        if isinstance(self.warehouse, ReportWarehouse):
+            return self.warehouse.standing != "unavailable"
         if self._looking is None and self.clock() >= self._true_until:
             self._looking = asyncio.create_task(self._look())
         if self._looking is not None:
@@ -64,8 +66,10 @@ class Readiness:
             self._looking = None
 
 
-async def ask_little(snapshot: Snapshot) -> None:
-    """Have one statement run that finds nothing.  Raises ``WarehouseUnavailable``."""
+async def ask_little(snapshot: Snapshot | ReportSnapshot) -> None:
+    """Have one statement run that finds nothing, unless that would be a call.  Raises ``WarehouseUnavailable``."""
+    if isinstance(snapshot, ReportSnapshot):
+        return
     for account in snapshot.accounts.values():
         if account.first_day is not None:
             before = account.first_day - timedelta(days=1)

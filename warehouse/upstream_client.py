@@ -108,6 +108,16 @@ class UpstreamClient:
 
     async def ask(self, calls: Sequence[Call], shown: Shown, on_message: Callable[[float], object]) -> list[Told]:
         """What each call told, in their order: by one batch where there are several and the upstream has one."""
+        refused = {call: error for call in calls if (error := self._refusal_of(call, shown)) is not None}
+        wanted = [call for call in calls if call not in refused]
+        told = dict(zip(wanted, await self._ask_wanted(wanted, shown, on_message), strict=True))
+        for call, data in told.items():
+            self._remember_refused(call, shown, data)
+        return [refused.get(call) or told[call] for call in calls]
+
+    async def _ask_wanted(
+        self, calls: Sequence[Call], shown: Shown, on_message: Callable[[float], object]
+    ) -> list[Told]:
         if len(calls) > 1 and shown not in self._without_batch:
             told = await self._ask_batch(calls, shown, on_message)
             if told is not None:
@@ -118,10 +128,8 @@ class UpstreamClient:
 
     async def _ask_one(self, call: Call, shown: Shown, on_message: Callable[[float], object]) -> Told:
         try:
-            self._check_refused(call, shown)
             return await self._data(call, shown, on_message)
         except StatsError as error:
-            self._remember_refused(call, shown, error)
             return error
 
     async def _data(self, call: Call, shown: Shown, on_message: Callable[[float], object]) -> Any:
@@ -159,21 +167,10 @@ class UpstreamClient:
             if reply.status != 200:
                 raise _refusal(reply.status, reply.body, calls[0])
             results = reply.body.get("results")
-            told = [self._told(call, shown, results, entry_id) for entry_id, call in entries.items()]
+            told = [_told(call, results, entry_id) for entry_id, call in entries.items()]
         except StatsError as error:
             return [error] * len(calls)
         return told
-
-    def _told(self, call: Call, shown: Shown, results: Any, entry_id: str) -> Told:
-        result = results.get(entry_id) if isinstance(results, dict) else None
-        if not isinstance(result, dict):
-            return _no_reply()
-        if result.get("status") == "success":
-            return data_of_entry(call, result.get("data"))
-        error = result.get("error")
-        refusal = _refusal(_status_of(error), {"error": error}, call)
-        self._remember_refused(call, shown, refusal)
-        return refusal
 
     # --- messages -------------------------------------------------------------------------------------------------
 
@@ -254,14 +251,13 @@ class UpstreamClient:
 
     # --- accounts that were refused -------------------------------------------------------------------------------
 
-    def _check_refused(self, call: Call, shown: Shown) -> None:
+    def _refusal_of(self, call: Call, shown: Shown) -> StatsError | None:
         error, until = self._refused.get((shown, call.account), (None, 0.0))
-        if error is not None and self._pace.now() < until:
-            raise error.copy()
+        return error if self._pace.now() < until else None
 
-    def _remember_refused(self, call: Call, shown: Shown, error: StatsError) -> None:
-        if isinstance(error, (AccountNotFound, Forbidden)):
-            _bounded(self._refused)[shown, call.account] = (error, self._pace.now() + self._limits.refusal_s)
+    def _remember_refused(self, call: Call, shown: Shown, told: Told) -> None:
+        if isinstance(told, (AccountNotFound, Forbidden)):
+            _bounded(self._refused)[shown, call.account] = (told, self._pace.now() + self._limits.refusal_s)
 
 
 Memory = TypeVar("Memory", dict[Any, Any], set[Any])
@@ -288,6 +284,17 @@ def _heard(reply: Reply) -> Heard | WireFailure:
             return WireFailure()
         body = {}
     return Heard(reply.status, reply.headers, body, len(reply.body))
+
+
+def _told(call: Call, results: Any, entry_id: str) -> Told:
+    """What a batch tells of one call."""
+    result = results.get(entry_id) if isinstance(results, dict) else None
+    if not isinstance(result, dict):
+        return _no_reply()
+    if result.get("status") == "success":
+        return data_of_entry(call, result.get("data"))
+    error = result.get("error")
+    return _refusal(_status_of(error), {"error": error}, call)
 
 
 def _status_of(error: Any) -> int:

@@ -39,5 +39,5 @@ def _read_account(word: str) -> Account:
         return Account(check_account_id(account_id), str(ZoneInfo(zone or "UTC")), currency or "EUR")
     except StatsError as error:
         raise BadRequest(f"'{word[:80]}': {error.message}") from None
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise BadRequest(f"'{word[:80]}': '{zone[:40]}' is no time zone such as Europe/Madrid") from None
