@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
+from ..catalog.dimensions import Table
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
@@ -49,10 +50,35 @@ class Sharing:
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
     sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
+    accounts: set[str] = field(default_factory=set)  # that were asked about
 
     @property
     def identical(self) -> int:
         return self.fields - self.distinct
+
+    def add(self, other: Sharing) -> None:
+        """Count what another one cost as well."""
+        self.fields += other.fields
+        self.distinct += other.distinct
+        self.cache_hits += other.cache_hits
+        self.joined += other.joined
+        self.scans += other.scans
+        self.scan_ms += other.scan_ms
+        self.rows += other.rows
+        self.sources += other.sources
+        self.accounts |= other.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRead:
+    """One read of the warehouse: a scan or a listing.  ``source`` is None where it failed or was interrupted."""
+
+    account: str
+    table: Table
+    source: Source | None
+    rows: int
+    began_ns: int  # since 1970
+    duration_ms: float
 
 
 class Loader:
@@ -97,6 +123,7 @@ class Loader:
         Raises the ``StatsError`` of this question alone.
         """
         self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
         try:
             answering = await asyncio.shield(self._loader.load(query))
             return await asyncio.shield(answering)
@@ -118,6 +145,7 @@ class Loader:
 
     def _count_kept(self, query: StatsQuery) -> None:
         self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
         self.sharing.cache_hits += self._count_distinct(query)
 
     def _count_distinct(self, query: StatsQuery) -> bool:
@@ -159,6 +187,7 @@ class StatsLoader(Loader):
         cache: AnswerCache | None = None,
         flights: Flights | None = None,
         shared: SharedAnswers | None = None,
+        on_read: Callable[[FinishedRead], None] | None = None,
     ) -> None:
         super().__init__()
         self._snapshot = snapshot
@@ -166,6 +195,7 @@ class StatsLoader(Loader):
         self._cache = cache or AnswerCache()
         self._flights = flights or Flights()
         self._shared = shared
+        self._on_read = on_read
         self._slots = asyncio.Semaphore(max_scans)
         self._closed = False
         self._announced: list[StatsQuery] = []
@@ -310,15 +340,20 @@ class StatsLoader(Loader):
     async def _read(self, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
         """Whoever begins a read is told its cost."""
         async with self._gate.slot(asked.account):
-            began = time.perf_counter()
+            began, began_ns = time.perf_counter(), time.time_ns()
+            source, rows = None, 0
             self.sharing.scans += 1
             try:
                 told = await read(asked)
-                self.sharing.rows += _rows_of(told)
-                self.sharing.sources[told.source if isinstance(told, ScanResult) else Source.STATEMENT] += 1
+                source, rows = _source_of(told), _rows_of(told)
+                self.sharing.rows += rows
+                self.sharing.sources[source] += 1
                 return told
             finally:
-                self.sharing.scan_ms += (time.perf_counter() - began) * 1000
+                duration_ms = (time.perf_counter() - began) * 1000
+                self.sharing.scan_ms += duration_ms
+                if self._on_read:
+                    self._on_read(FinishedRead(asked.account, asked.table, source, rows, began_ns, duration_ms))
 
 
 def _ready(answer: Answer) -> asyncio.Future[Answer]:
@@ -331,6 +366,10 @@ def _retrieve(answer: asyncio.Task[Answer]) -> None:
     """An answer that everyone has stopped waiting for may fail unheard."""
     if not answer.cancelled():
         answer.exception()
+
+
+def _source_of(told: Mapping[Any, Groups | Keys]) -> Source:
+    return told.source if isinstance(told, ScanResult) else Source.STATEMENT
 
 
 def _rows_of(told: Mapping[Any, Groups | Keys]) -> int:

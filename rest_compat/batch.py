@@ -12,6 +12,7 @@ from typing import Any
 from ..resolvers.loader import Sharing
 from ..schema.context import RequestContext
 from ..schema.engine import Engine
+from ..schema.notes import present_notes
 from ..warehouse.store import ReportWarehouse
 from .batch_answer import batch_answer, validation_answer
 from .execution import execute, kept_answer
@@ -73,6 +74,7 @@ async def open_batch(
     ``understand`` translates, for whoever knows the plan already; ``on_start`` hears of each query that gets its turn; ``sleep`` waits for the deadline, in seconds from here.
     """
     began = time.perf_counter()
+    present_notes().queries = len(plan.queries)
     async with engine.request(plan.options.parallel_limit) as context:
         translation = understand(plan, context)
         context.loader.expect(query.stats for query in translation.queries.values())
@@ -138,6 +140,7 @@ async def validate_batch(subject: Plan | PlanRefused, engine: Engine, *, explain
     """
     if isinstance(subject, PlanRefused):
         return validation_answer(subject)
+    present_notes().queries = len(subject.queries)
     async with engine.request() as context:
         translation = translate(subject, context)
     answer = validation_answer(subject, translation.refused, _warnings(subject))

@@ -12,12 +12,13 @@ from ..catalog.segments import NamedSegment
 from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
-from ..resolvers.loader import Loader, StatsLoader
+from ..resolvers.loader import FinishedRead, Loader, StatsLoader
 from ..resolvers.report_loader import ReportLoader
 from ..resolvers.shared_answers import SharedAnswers
 from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 from .context import RequestContext
 from .documents import Documents
+from .notes import present_notes
 from .reading import present_reader
 from .vantages import Vantage, Vantages
 
@@ -37,6 +38,7 @@ class Engine:
     documents: Documents = field(default_factory=Documents)
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
+    on_read: Callable[[FinishedRead], None] | None = None  # hears of every read of the warehouse when it has ended
     shared: SharedAnswers | None = None  # with other processes
     vantages: Vantages = field(default_factory=Vantages)
 
@@ -70,6 +72,7 @@ class Engine:
             )
         finally:
             await loader.close()
+            present_notes().cost.add(loader.sharing)
 
     async def close(self) -> None:
         """Put the warehouse away, inside the loop that it was asked from."""
@@ -85,4 +88,12 @@ class Engine:
     def _loader(self, snapshot: Snapshot | ReportSnapshot, max_scans: int) -> Loader:
         if isinstance(snapshot, ReportSnapshot):
             return ReportLoader(snapshot, max_scans, flights=self.flights)
-        return StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights, shared=self.shared)
+        return StatsLoader(
+            snapshot,
+            self.gate,
+            max_scans,
+            cache=self.cache,
+            flights=self.flights,
+            shared=self.shared,
+            on_read=self.on_read,
+        )

@@ -46,15 +46,15 @@ class Readiness:
         if isinstance(self.warehouse, ReportWarehouse):
             return self.warehouse.standing != "unavailable"
         if self._looking is None and self.clock() >= self._true_until:
-            self._looking = asyncio.create_task(self._look(self.warehouse))
+            self._looking = asyncio.create_task(self._look())
         if self._looking is not None:
             await asyncio.shield(self._looking)
         return self._answers
 
-    async def _look(self, warehouse: Warehouse) -> None:
+    async def _look(self) -> None:
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
-                await ask_little(warehouse.snapshot())
+                await ask_little(self.warehouse.snapshot())
             self._answers = True
         except (StatsError, TimeoutError):
             self._answers = False
@@ -67,7 +67,7 @@ class Readiness:
 
 
 async def ask_little(snapshot: Snapshot | ReportSnapshot) -> None:
-    """Have one statement run that finds nothing.  Raises ``WarehouseUnavailable``."""
+    """Have one statement run that finds nothing, unless that would be a call.  Raises ``WarehouseUnavailable``."""
     if isinstance(snapshot, ReportSnapshot):
         return
     for account in snapshot.accounts.values():

@@ -49,7 +49,9 @@ def server_config(app: Any, manners: Manners | None = None, **options: Any) -> u
     manners = manners or Manners()
     return uvicorn.Config(
         app,
+        log_config=None,  # messages go where all others go (log_output.py)
         log_level="warning",
+        access_log=False,
         lifespan="on",
         ws_max_size=MAX_GRAPHQL_BYTES,
         timeout_graceful_shutdown=manners.grace_s,

@@ -50,6 +50,11 @@ UPSTREAM_CREDENTIALS = "FANIN_UPSTREAM_CREDENTIALS"
 UPSTREAM_ACCOUNTS = "FANIN_UPSTREAM_ACCOUNTS"
 UPSTREAM_TIMEOUT_S = "FANIN_UPSTREAM_TIMEOUT_S"
 UPSTREAM_CONNECTIONS = "FANIN_UPSTREAM_CONNECTIONS"
+LOG_FORMAT = "FANIN_LOG_FORMAT"
+LOG_LEVEL = "FANIN_LOG_LEVEL"
+METRICS_PORT = "FANIN_METRICS_PORT"
+METRICS_TOKEN = "FANIN_METRICS_TOKEN"  # noqa: S105  a variable's name
+TRACES = "FANIN_TRACES"
 
 SETTINGS: dict[str, str] = {
     SEGMENTS: "a TOML file of saved segments",
@@ -81,6 +86,11 @@ SETTINGS: dict[str, str] = {
     "answers for, with days in UTC",
     UPSTREAM_TIMEOUT_S: "seconds that an upstream API may take to answer, asking again included; 30 unless said",
     UPSTREAM_CONNECTIONS: "connections to an upstream API at one moment; 8 unless said",
+    LOG_FORMAT: "text or json; text unless said",
+    LOG_LEVEL: "what is logged: debug, info, warning or error; info unless said, which is a line for each request",
+    METRICS_PORT: "a port of its own for /metrics, beside which the server's own address has none",
+    METRICS_TOKEN: "what /metrics is asked for with, as a bearer token; unless said a key for all accounts, where keys are",
+    TRACES: "1 records traces by OpenTelemetry, sent where its own OTEL_ variables say",
 }
 
 # Whole megabytes unless said.
@@ -90,6 +100,9 @@ _MEGABYTES = {CACHE_MB: 64, CUBE_MB: 96, BLOCK_MB: 40}
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
 # A host's name, all names below one, or an address; without a port.
 _HOST = re.compile(r"\*|(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:]+\]?")
+LOG_FORMATS = ("text", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
 _TRUE = {"1", "true", "yes", "on"}
 
 
@@ -115,6 +128,11 @@ class ServerSettings:
     upstream: Upstream | None = None  # None: the warehouse is none
     production: bool = False
     documents: DocumentRules = field(default_factory=DocumentRules)
+    log_format: str = "text"
+    log_level: str = "info"
+    metrics_port: int | None = None  # None: at the server's own address
+    metrics_token: str = field(default="", repr=False)
+    traces: bool = False
 
     @property
     def passes_credentials(self) -> bool:
@@ -157,6 +175,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
             introspection=not production,
             suggestions=not production,
         ),
+        log_format=_one_of(LOG_FORMATS, given.get(LOG_FORMAT) or "text", LOG_FORMAT),
+        log_level=_one_of(LOG_LEVELS, (given.get(LOG_LEVEL) or "info").lower(), LOG_LEVEL),
+        metrics_port=_port(given[METRICS_PORT], METRICS_PORT) if given.get(METRICS_PORT) else None,
+        metrics_token=given.get(METRICS_TOKEN, "").strip(),
+        traces=given.get(TRACES, "").lower() in _TRUE,
     )
 
 
@@ -220,6 +243,18 @@ def _plan(name: str) -> str:
 def _whole_number(text: str, variable: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
         raise BadRequest(f"{variable} must be a whole number from 1, got '{text[:40]}'")
+    return int(text)
+
+
+def _one_of(words: tuple[str, ...], word: str, variable: str) -> str:
+    if word not in words:
+        raise BadRequest(f"{variable}: '{word[:40]}' is none of {', '.join(words)}")
+    return word
+
+
+def _port(text: str, variable: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65_535:
+        raise BadRequest(f"{variable} must be a port from 0 to 65535, got '{text[:40]}'")
     return int(text)
 
 
