@@ -5,7 +5,7 @@ WAREHOUSE ?= var/fanin.duckdb
 
 NODE_FOLDERS := tests/audits tests/clients
 
-.PHONY: run test setup check node chdb fix golden bench clean
+.PHONY: run test test-pythons setup check node chdb fix golden bench soak clean
 
 run: .venv/.installed
 	@$(BIN)/python samples/load.py $(WAREHOUSE)
@@ -13,6 +13,10 @@ run: .venv/.installed
 
 test: check node
 	$(BIN)/pytest -n auto --dist worksteal
+
+# Every supported Python that is on PATH: installed, imported, asked a batch.
+test-pythons:
+	.ci/pythons
 
 setup: .venv/.ready
 
@@ -27,7 +31,7 @@ fix: setup
 	$(BIN)/ruff check --fix .
 
 golden: setup
-	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py
+	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py tests/server/test_operating.py
 
 # For tests/server/test_audits.py and test_clients.py.
 node: $(NODE_FOLDERS:%=%/node_modules/.installed)
@@ -45,6 +49,9 @@ chdb: .venv/chdb/.ready
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+soak: setup
+	$(BIN)/python -m benchmarks.soak
 
 clean:
 	rm -rf .venv .typing build dist *.egg-info $(NODE_FOLDERS:%=%/node_modules)

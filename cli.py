@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing
@@ -58,6 +59,9 @@ from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
+from .server.log_output import log_to_stderr
+from .server.metrics import PROCESSES_FOLDER, told_of_processes
+from .server.metrics_page import MetricsServer
 from .server.serving import GRACE_S, Manners, Server, read_proxies, server_config
 from .server.settings import (
     DRAIN_SECONDS,
@@ -65,9 +69,15 @@ from .server.settings import (
     HOST,
     INSECURE,
     KEYS,
+    LOG_FORMAT,
+    LOG_FORMATS,
+    LOG_LEVEL,
+    LOG_LEVELS,
+    METRICS_PORT,
     PRODUCTION,
     RATE_LIMIT,
     SEGMENTS,
+    TRACES,
     TRUSTED_PROXIES,
     UPSTREAM_ACCOUNTS,
     UPSTREAM_KEY,
@@ -131,6 +141,16 @@ def serve(
         bool,
         typer.Option("--production", envvar=PRODUCTION, help="No introspection, suggestions, GraphiQL and costs."),
     ] = False,
+    log_format: Annotated[str, typer.Option(envvar=LOG_FORMAT, help=f"{' or '.join(LOG_FORMATS)}.")] = "text",
+    log_level: Annotated[
+        str, typer.Option(envvar=LOG_LEVEL, help=f"{', '.join(LOG_LEVELS)}; info is a line for each request.")
+    ] = "info",
+    metrics_port: Annotated[
+        int | None, typer.Option(envvar=METRICS_PORT, min=0, max=65535, help="A port of its own for /metrics.")
+    ] = None,
+    traces: Annotated[
+        bool, typer.Option("--traces", envvar=TRACES, help="Record traces by OpenTelemetry; needs fanin[otel].")
+    ] = False,
     trusted_proxies: Annotated[
         str,
         typer.Option(
@@ -163,8 +183,10 @@ def serve(
     told = _environment(warehouse, host, insecure, keys, rate_limit, segments)
     told |= {UPSTREAM_KEY: upstream_key or "", UPSTREAM_ACCOUNTS: upstream_accounts or ""}
     told[PRODUCTION] = "1" if production else ""
-    manners = Manners(drain_seconds, grace_seconds, read_proxies(trusted_proxies))
+    told |= {LOG_FORMAT: log_format, LOG_LEVEL: log_level, TRACES: "1" if traces else ""}
+    told |= {} if metrics_port is None else {METRICS_PORT: str(metrics_port)}
     settings = read_settings({**os.environ, **told})
+    manners = Manners(drain_seconds, grace_seconds, read_proxies(trusted_proxies), settings.load)
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
     engine = open_engine(warehouse, segments, settings.upstream)
@@ -177,14 +199,15 @@ def serve(
     messages.print(
         f"  {graphql} {address}/graphql   batch {address}/api/v1/batch   {_doors(credentials)}", soft_wrap=True
     )
+    log_to_stderr(settings.log_format, settings.log_level)
     if workers == 1:
-        _serve_alone(engine, settings, listening, manners)
+        _serve_alone(engine, settings, listening, manners, metrics_host=host)
     else:
         engine.warehouse.close()
         counts = settings.open_limit is not None or not credentials.is_open
         if counts and not settings.rate_limit_store:
             messages.print("  each worker counts for itself; FANIN_RATE_LIMIT_STORE lets them count together")
-        _serve_with_workers(told, listening, workers, manners)
+        _serve_with_workers(told, settings, host, listening, workers, manners)
 
 
 def _environment(
@@ -216,12 +239,24 @@ def _serve_alone(
     listening: socket.socket,
     manners: Manners,
     asked: Callable[[], bool] = lambda: False,
+    *,
+    metrics_host: str | None = None,
 ) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
     app = create_app(engine, settings)
+    if metrics_host is not None:
+        _serve_metrics(settings, metrics_host, app.state.metrics.told)
     Server(server_config(app, manners), manners.drain_s, asked).run(sockets=[listening])
+
+
+def _serve_metrics(settings: ServerSettings, host: str, told: Callable[[], bytes]) -> None:
+    """At a port of their own, where there is to be one."""
+    if settings.metrics_port is None:
+        return
+    port = MetricsServer(host, settings.metrics_port, told, settings.metrics_token).port
+    messages.print(f"  metrics http://{f'[{host}]' if ':' in host else host}:{port}/metrics", soft_wrap=True)
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -229,11 +264,20 @@ def _leave(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _serve_with_workers(told: dict[str, str], listening: socket.socket, workers: int, manners: Manners) -> NoReturn:
-    """Each process opens the warehouse for itself; all of them accept on one socket."""
-    os.environ.update(told)
+def _serve_with_workers(
+    told: dict[str, str],
+    settings: ServerSettings,
+    host: str,
+    listening: socket.socket,
+    workers: int,
+    manners: Manners,
+) -> NoReturn:
+    """Each process opens the warehouse for itself; all of them accept on one socket, and count into one folder."""
     patience_s = manners.drain_s + manners.grace_s + PATIENCE_S
-    raise SystemExit(Workers(partial(serve_as_worker, manners), listening, workers, patience_s).run())
+    with tempfile.TemporaryDirectory(prefix="fanin-metrics-", ignore_cleanup_errors=True) as counted:
+        os.environ.update(told | {PROCESSES_FOLDER: counted})
+        _serve_metrics(settings, host, lambda: told_of_processes(Path(counted)))
+        raise SystemExit(Workers(partial(serve_as_worker, manners), listening, workers, patience_s).run())
 
 
 def serve_as_worker(manners: Manners, listening: socket.socket, asked: Callable[[], bool]) -> None:
@@ -245,6 +289,7 @@ def serve_as_worker(manners: Manners, listening: socket.socket, asked: Callable[
     except StatsError as error:  # what was well when the first process looked may not be later
         messages.print(f"a worker cannot begin: {escape(error.message)}", soft_wrap=True)
         raise SystemExit(1) from None
+    log_to_stderr(settings.log_format, settings.log_level)
     _serve_alone(engine, settings, listening, manners, asked)
 
 

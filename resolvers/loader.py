@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from aiodataloader import DataLoader
 
 from ..catalog.dimensions import Table
-from ..catalog.errors import InternalError, StatsError
+from ..catalog.errors import InternalError, StatsError, WarehouseTimedOut
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
 from ..warehouse.store import Keys, Listing, ListingResult, ScanResult, Scans, Snapshot, Source
@@ -51,10 +51,38 @@ class Sharing:
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
     sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
+    accounts: set[str] = field(default_factory=set)  # that were asked about
 
     @property
     def identical(self) -> int:
         return self.fields - self.distinct
+
+    def add(self, other: Sharing) -> None:
+        """Count what another one cost as well."""
+        self.fields += other.fields
+        self.distinct += other.distinct
+        self.cache_hits += other.cache_hits
+        self.joined += other.joined
+        self.scans += other.scans
+        self.scan_ms += other.scan_ms
+        self.rows += other.rows
+        self.sources += other.sources
+        self.accounts |= other.accounts
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRead:
+    """One read of the warehouse: a scan or a listing.
+
+    ``source`` is None where it failed or was interrupted, and of several the one farthest from memory.
+    """
+
+    account: str
+    tables: tuple[Table, ...]
+    source: Source | None
+    rows: int
+    began_ns: int  # since 1970
+    duration_ms: float
 
 
 class Loader:
@@ -68,6 +96,7 @@ class Loader:
         self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
         self._asked: set[StatsQuery] = set()
+        self._ending: StatsError = InternalError("Internal error")  # what is left unanswered hears when it is closed
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later."""
@@ -99,6 +128,7 @@ class Loader:
         Raises the ``StatsError`` of this question alone.
         """
         self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
         try:
             answering = await asyncio.shield(self._loader.load(query))
             return await asyncio.shield(answering)
@@ -107,8 +137,17 @@ class Loader:
             self._asked.discard(query)
             raise error.copy() from None
 
+    def expire(self, deadline_ms: int) -> None:
+        """The request's own deadline: its reads are interrupted, and what they were for is ``WarehouseTimedOut``."""
+        self._ending = WarehouseTimedOut(f"Not answered within {deadline_ms} ms")
+        self._stop()
+
     async def close(self) -> None:
         """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
+        await asyncio.gather(*self._stop(), *self._answers, return_exceptions=True)
+
+    def _stop(self) -> Sequence[asyncio.Task[Any]]:
+        """Cancel what is read, so that what waits for it ends; the tasks that were cancelled."""
         raise NotImplementedError
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
@@ -120,6 +159,7 @@ class Loader:
 
     def _count_kept(self, query: StatsQuery) -> None:
         self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
         self.sharing.cache_hits += self._count_distinct(query)
 
     def _count_distinct(self, query: StatsQuery) -> bool:
@@ -130,23 +170,22 @@ class Loader:
         return is_new
 
     def _begin(self, answering: Callable[..., Awaitable[Answer]], *asked: Any) -> asyncio.Task[Answer]:
-        answer = asyncio.create_task(_named_failures(answering, *asked))
+        answer = asyncio.create_task(self._named_failures(answering, *asked))
         answer.add_done_callback(_retrieve)
         self._answers.append(answer)
         return answer
 
-
-async def _named_failures(answering: Callable[..., Awaitable[Answer]], *asked: Any) -> Answer:
-    """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
-    try:
-        return await answering(*asked)
-    except StatsError:
-        raise
-    except asyncio.CancelledError:
-        raise InternalError("Internal error") from None
-    except Exception:
-        log.exception("request %s: a question failed unexpectedly", present_request_id())
-        raise InternalError("Internal error") from None
+    async def _named_failures(self, answering: Callable[..., Awaitable[Answer]], *asked: Any) -> Answer:
+        """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
+        try:
+            return await answering(*asked)
+        except StatsError:
+            raise
+        except asyncio.CancelledError:
+            raise self._ending.copy() from None
+        except Exception:
+            log.exception("request %s: a question failed unexpectedly", present_request_id())
+            raise InternalError("Internal error") from None
 
 
 class StatsLoader(Loader):
@@ -161,6 +200,7 @@ class StatsLoader(Loader):
         cache: AnswerCache | None = None,
         flights: Flights | None = None,
         shared: SharedAnswers | None = None,
+        on_read: Callable[[FinishedRead], None] | None = None,
     ) -> None:
         super().__init__()
         self._snapshot = snapshot
@@ -168,6 +208,7 @@ class StatsLoader(Loader):
         self._cache = cache or AnswerCache()
         self._flights = flights or Flights()
         self._shared = shared
+        self._on_read = on_read
         self._slots = asyncio.Semaphore(max_scans)
         self._closed = False
         self._expected: dict[StatsQuery, None] = {}
@@ -186,14 +227,13 @@ class StatsLoader(Loader):
         if (account := self._snapshot.accounts.get(query.scope.account)) is not None:
             self._cache.keep_form(query, account, form, text)
 
-    async def close(self) -> None:
-        """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
+    def _stop(self) -> Sequence[asyncio.Task[Any]]:
         self._closed = True
         tasks: list[asyncio.Task[Any]] = [task for scans in self._scans.values() for _, task in scans]
         tasks += self._listings.values()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, *self._answers, return_exceptions=True)
+        return tasks
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""
@@ -315,15 +355,22 @@ class StatsLoader(Loader):
     async def _read(self, account_id: str, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
         """Whoever begins a read is told its cost."""
         async with self._gate.slot(account_id):
-            began = time.perf_counter()
+            began, began_ns = time.perf_counter(), time.time_ns()
+            source, rows = None, 0
             self.sharing.scans += 1
             try:
                 told = await read(asked)
-                self.sharing.rows += _rows_of(told)
-                self.sharing.sources.update(_sources_of(told))
+                sources, rows = _sources_of(told), _rows_of(told)
+                source = min(sources, key=list(Source).index)
+                self.sharing.rows += rows
+                self.sharing.sources.update(sources)
                 return told
             finally:
-                self.sharing.scan_ms += (time.perf_counter() - began) * 1000
+                duration_ms = (time.perf_counter() - began) * 1000
+                self.sharing.scan_ms += duration_ms
+                if self._on_read:
+                    tables = _tables_of(asked)
+                    self._on_read(FinishedRead(account_id, tables, source, rows, began_ns, duration_ms))
 
 
 def _ready(answer: Answer) -> asyncio.Future[Answer]:
@@ -336,6 +383,10 @@ def _retrieve(answer: asyncio.Task[Answer]) -> None:
     """An answer that everyone has stopped waiting for may fail unheard."""
     if not answer.cancelled():
         answer.exception()
+
+
+def _tables_of(asked: Scans | Listing) -> tuple[Table, ...]:
+    return (asked.table,) if isinstance(asked, Listing) else tuple(scan.table for scan in asked)
 
 
 def _rows_of(told: Mapping[Any, Any]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ..catalog.dimensions import Table
 from ..catalog.endpoints import UTM, Shape
@@ -19,6 +20,8 @@ from ..catalog.periods import Window
 from ..catalog.query import SharedScope, StatsQuery, groupings, summed_metrics
 from ..warehouse.rollups import filtered_dimensions, is_rolled_up
 from ..warehouse.store import Listing, Scan, Scans, Source
+
+MOST_KEYS = 1_000  # questions whose keys are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,9 @@ class SharedKey:
         return Source.ROLLUP if self.rolled_up else Source.STATEMENT
 
 
+@lru_cache(MOST_KEYS)
 def shared_key(query: StatsQuery) -> SharedKey | None:
-    """The key of a question; None for one that groups nothing."""
+    """The key of a question; None for one that groups nothing.  Asked several times of each question of a request."""
     scope = query.scope.shared
     wanted: defaultdict[Table, list[tuple[str, ...]]] = defaultdict(list)
     for grouping in groupings(query).values():

@@ -12,10 +12,12 @@ from typing import Any
 from ..resolvers.loader import Sharing
 from ..schema.context import RequestContext
 from ..schema.engine import Engine
+from ..schema.notes import present_notes
 from ..warehouse.store import ReportWarehouse
 from .batch_answer import batch_answer, validation_answer
 from .execution import execute, kept_answer
 from .explain import explanation
+from .params import accounts_named
 from .plan import Plan, PlannedQuery, PlanRefused
 from .responses import timestamp
 from .schedule import PlanRun
@@ -68,12 +70,14 @@ async def open_batch(
     on_start: Hears | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncIterator[OpenBatch]:
-    """A batch that may be run once; leaving it interrupts what still runs.  Raises ``WarehouseUnavailable``.
+    """A batch that may be run once; leaving it interrupts what still runs.  Raises what ``Engine.request`` raises.
 
     ``understand`` translates, for whoever knows the plan already; ``on_start`` hears of each query that gets its turn; ``sleep`` waits for the deadline, in seconds from here.
     """
     began = time.perf_counter()
-    async with engine.request(plan.options.parallel_limit) as context:
+    present_notes().queries = len(plan.queries)
+    about = accounts_named(*(query.params for query in plan.queries))
+    async with engine.request(plan.options.parallel_limit, about=about) as context:
         translation = understand(plan, context)
         context.loader.expect(query.stats for query in translation.queries.values())
         batch = OpenBatch(plan, batch_id, context, _plan_run(plan, translation, context, on_start), began)
@@ -138,6 +142,7 @@ async def validate_batch(subject: Plan | PlanRefused, engine: Engine, *, explain
     """
     if isinstance(subject, PlanRefused):
         return validation_answer(subject)
+    present_notes().queries = len(subject.queries)
     async with engine.request() as context:
         translation = translate(subject, context)
     answer = validation_answer(subject, translation.refused, _warnings(subject))

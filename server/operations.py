@@ -20,6 +20,7 @@ from ..catalog.errors import StatsError
 from ..schema.context import RequestContext
 from ..schema.documents import Document
 from ..schema.engine import Engine
+from ..schema.notes import present_notes
 from ..schema.schema import masked, schema
 from .graphql_requests import read_graphql_request
 from .persisted_queries import PersistedQueries
@@ -41,7 +42,15 @@ class Operation:
 
     def kinds(self, engine: Engine) -> set[OperationType]:
         """Query or subscription; more than one while it is not said which operation of the document is meant."""
-        return {meant.kind for meant in self.read(engine).named(self.name)}
+        meant = self.read(engine).named(self.name)
+        for operation in meant:
+            present_notes().name_operation(operation.name)
+        return {operation.kind for operation in meant}
+
+    def accounts(self, engine: Engine) -> list[str]:
+        """Those it is about."""
+        meant = self.read(engine).named(self.name)
+        return [account for operation in meant for account in operation.accounts(self.variables)]
 
 
 @dataclass(frozen=True, slots=True)
