@@ -29,10 +29,10 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One statement to one fact table: several groupings of the rows that pass every filter, summed once per window.
+    """What is read of one fact table: several groupings of the rows that pass every filter, summed once per window.
 
     The first window is the one asked about.  The others are there to be compared with, by the ``compared`` groupings
-    (None: by all); each sum counts the rows of its own window only.
+    (None: by all); each sum counts the rows of its own window only.  Scans of several tables share one statement.
     """
 
     table: Table
@@ -51,6 +51,9 @@ class Scan:
     def windows_of(self, grouping: tuple[str, ...]) -> tuple[Window, ...]:
         """The windows that one grouping is summed for."""
         return tuple(window for window in self.windows if grouping in self.groupings_of(window))
+
+
+Scans = tuple[Scan, ...]  # of different tables, about the same account and rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +169,8 @@ class Snapshot(Protocol):
     @property
     def accounts(self) -> Mapping[str, Account]: ...
 
-    async def scan(self, scan: Scan) -> ScanResult:
-        """Run one statement that groups.  Cancelling the call interrupts it.
+    async def scan_together(self, scans: Scans) -> tuple[ScanResult, ...]:
+        """Run scans of one account by one statement; what each told, in their order.  Cancelling the call interrupts it.
 
         Raises ``WarehouseUnavailable`` when the data cannot be read, ``BadRequest`` for a pattern the engine refuses.
         """
