@@ -5,14 +5,18 @@ WAREHOUSE ?= var/fanin.duckdb
 
 NODE_FOLDERS := tests/audits tests/clients
 
-.PHONY: run test setup check node fix golden bench clean
+.PHONY: run test test-pythons setup check node chdb fix golden bench clean
 
 run: .venv/.installed
 	@$(BIN)/python samples/load.py $(WAREHOUSE)
 	@$(BIN)/fanin serve --warehouse duckdb:///$(WAREHOUSE)
 
 test: check node
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
+
+# Every supported Python that is on PATH: installed, imported, asked a batch.
+test-pythons:
+	.ci/pythons
 
 setup: .venv/.ready
 
@@ -27,7 +31,7 @@ fix: setup
 	$(BIN)/ruff check --fix .
 
 golden: setup
-	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py
+	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py tests/server/test_operating.py
 
 # For tests/server/test_audits.py and test_clients.py.
 node: $(NODE_FOLDERS:%=%/node_modules/.installed)
@@ -35,6 +39,13 @@ node: $(NODE_FOLDERS:%=%/node_modules/.installed)
 %/node_modules/.installed: %/package.json
 	@{ command -v npm >/dev/null && npm install --silent --fetch-retries=1 --fetch-retry-mintimeout=1000 --no-package-lock --no-fund --no-audit --prefix $* && touch $@; } \
 	  || echo "No npm here, or no registry: what runs in $* is skipped."
+
+# ClickHouse's engine for the tests of that warehouse, half a gigabyte, in an environment of its own.
+chdb: .venv/chdb/.ready
+
+.venv/chdb/.ready: .venv/bin/python pyproject.toml
+	$(PYTHON) -m venv .venv/chdb
+	.venv/chdb/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev-clickhouse]' && touch $@
 
 bench: setup
 	$(BIN)/python -m benchmarks

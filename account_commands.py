@@ -19,6 +19,7 @@ from .ingest.learning import Learned, learn, settings_text
 from .ingest.log_files import files_named
 from .ingest.log_formats import format_named
 from .ingest.site_rules import SiteRules, overridden
+from .server.settings import read_upstream
 from .warehouse.addresses import DEFAULT_ADDRESS, open_warehouse
 
 accounts_cli = typer.Typer(help="List the accounts, or begin one with a settings file.", invoke_without_command=True)
@@ -34,7 +35,7 @@ def accounts(
     """What accounts there are, in which zone and currency, over which days."""
     if context.invoked_subcommand is not None:
         return
-    store = open_warehouse(warehouse)
+    store = open_warehouse(warehouse, upstream=read_upstream())
     found = list(store.snapshot().accounts.values())
     store.close()
     if as_json:

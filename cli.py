@@ -11,11 +11,13 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -23,13 +25,11 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
-from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
 
 from .account_commands import accounts_cli
-from .app import create_app, create_app_from_environment, open_engine
+from .app import create_app, open_engine
 from .batch_display import PlainLines, display_for
-from .catalog.errors import BadRequest
+from .catalog.errors import BadRequest, StatsError
 from .console import (
     CurrencyOption,
     SegmentsOption,
@@ -54,25 +54,43 @@ from .ingest.site_rules import read_settings_text
 from .ingest.summaries import ImportSummary, LineClass
 from .key_commands import KeysOption, keys_cli
 from .rest_compat.batch import open_batch, validate_batch
+from .rest_compat.encoded import decoded
 from .rest_compat.plan import Plan, PlanRefused, read_plan
 from .rest_compat.streaming import Record, batch_records, folded, ndjson_line
 from .schema.engine import Engine
 from .schema.schema import schema as graphql_schema
 from .server.credentials import Credentials
 from .server.entrance import open_credentials
-from .server.serving import Server, leave_before_stopping, server_config
+from .server.log_output import log_to_stderr
+from .server.metrics import PROCESSES_FOLDER, told_of_processes
+from .server.metrics_page import MetricsServer
+from .server.serving import GRACE_S, Manners, Server, read_proxies, server_config
 from .server.settings import (
+    DRAIN_SECONDS,
+    GRACE_SECONDS,
     HOST,
     INSECURE,
     KEYS,
+    LOG_FORMAT,
+    LOG_FORMATS,
+    LOG_LEVEL,
+    LOG_LEVELS,
+    METRICS_PORT,
     PRODUCTION,
     RATE_LIMIT,
     SEGMENTS,
+    TRACES,
+    TRUSTED_PROXIES,
+    UPSTREAM_ACCOUNTS,
+    UPSTREAM_KEY,
     WAREHOUSE,
     ServerSettings,
     read_settings,
 )
-from .warehouse.addresses import DEFAULT_ADDRESS, file_of
+from .server.workers import Workers
+from .upkeep_commands import doctor, forget
+from .warehouse.addresses import DEFAULT_ADDRESS, is_upstream
+from .warehouse_commands import warehouse_cli
 
 cli = typer.Typer(
     help="fanin: many questions in, few scans, every answer in its documented shape out.",
@@ -82,10 +100,16 @@ cli = typer.Typer(
 )
 cli.add_typer(accounts_cli, name="accounts")
 cli.add_typer(keys_cli, name="keys")
+cli.add_typer(warehouse_cli, name="warehouse")
 cli.command()(export)
+cli.command()(forget)
+cli.command()(doctor)
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
 SWITCH_INTERVAL_S = 0.0005
+
+# Of a process with workers, beyond the time that they have: to say goodbye to subscribers and put everything away.
+PATIENCE_S = 10
 
 EVENTS = "events"  # the name of event files where a log's format is named
 
@@ -120,30 +144,73 @@ def serve(
         bool,
         typer.Option("--production", envvar=PRODUCTION, help="No introspection, suggestions, GraphiQL and costs."),
     ] = False,
+    log_format: Annotated[str, typer.Option(envvar=LOG_FORMAT, help=f"{' or '.join(LOG_FORMATS)}.")] = "text",
+    log_level: Annotated[
+        str, typer.Option(envvar=LOG_LEVEL, help=f"{', '.join(LOG_LEVELS)}; info is a line for each request.")
+    ] = "info",
+    metrics_port: Annotated[
+        int | None, typer.Option(envvar=METRICS_PORT, min=0, max=65535, help="A port of its own for /metrics.")
+    ] = None,
+    traces: Annotated[
+        bool, typer.Option("--traces", envvar=TRACES, help="Record traces by OpenTelemetry; needs fanin[otel].")
+    ] = False,
+    trusted_proxies: Annotated[
+        str,
+        typer.Option(
+            envvar=TRUSTED_PROXIES, help="Addresses and networks, joined by commas, whose X-Forwarded-For is believed."
+        ),
+    ] = "",
+    drain_seconds: Annotated[
+        int,
+        typer.Option(
+            envvar=DRAIN_SECONDS, min=0, max=3600, help="Served on once asked to stop, while /readyz says no."
+        ),
+    ] = 0,
+    grace_seconds: Annotated[
+        int, typer.Option(envvar=GRACE_SECONDS, min=0, max=3600, help="For requests under way to finish after that.")
+    ] = GRACE_S,
+    upstream_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar=UPSTREAM_KEY,
+            show_envvar=True,
+            help="The key to ask an upstream API with; every user of a machine sees its command lines, not its variables.",
+        ),
+    ] = None,
+    upstream_accounts: Annotated[
+        str | None,
+        typer.Option(envvar=UPSTREAM_ACCOUNTS, help="An upstream's accounts: acme=Europe/Madrid:EUR,blog."),
+    ] = None,
 ) -> None:
     """Serve GraphQL, the batch API and GraphiQL."""
     told = _environment(warehouse, host, insecure, keys, rate_limit, segments)
+    told |= {UPSTREAM_KEY: upstream_key or "", UPSTREAM_ACCOUNTS: upstream_accounts or ""}
     told[PRODUCTION] = "1" if production else ""
+    told |= {LOG_FORMAT: log_format, LOG_LEVEL: log_level, TRACES: "1" if traces else ""}
+    told |= {} if metrics_port is None else {METRICS_PORT: str(metrics_port)}
+    manners = Manners(drain_seconds, grace_seconds, read_proxies(trusted_proxies))
     settings = read_settings({**os.environ, **told})
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
-    engine = open_engine(warehouse, segments)
+    engine = open_engine(warehouse, segments, settings.upstream)
     listening = _listen(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
-    accounts = ", ".join(engine.warehouse.snapshot().accounts) or "none yet"
+    unnamed = "an upstream API" if is_upstream(warehouse) else "none yet"
+    accounts = ", ".join(engine.warehouse.snapshot().accounts) or unnamed
     messages.print(f"fanin serves [bold]{escape(accounts)}[/bold] on {address}", soft_wrap=True)
     graphql = "GraphQL" if production else "GraphiQL"
     messages.print(
         f"  {graphql} {address}/graphql   batch {address}/api/v1/batch   {_doors(credentials)}", soft_wrap=True
     )
+    log_to_stderr(settings.log_format, settings.log_level)
     if workers == 1:
-        _serve_alone(engine, settings, listening)
+        _serve_alone(engine, settings, listening, manners, metrics_host=host)
     else:
         engine.warehouse.close()
         counts = settings.open_limit is not None or not credentials.is_open
         if counts and not settings.rate_limit_store:
             messages.print("  each worker counts for itself; FANIN_RATE_LIMIT_STORE lets them count together")
-        _serve_with_workers(told, listening, workers)
+        _serve_with_workers(told, settings, host, listening, workers, manners)
 
 
 def _environment(
@@ -163,16 +230,36 @@ def _environment(
 def _doors(credentials: Credentials) -> str:
     if credentials.is_open:
         return "open: no keys asked for"
+    if credentials.passed_on:
+        return "passes credentials on"
     shown = ["API keys"] if credentials.keys is not None and credentials.keys.asks else []
     return f"asks for {' or '.join([*shown, *(['access tokens'] if credentials.tokens else [])])}"
 
 
-def _serve_alone(engine: Engine, settings: ServerSettings, listening: socket.socket) -> None:
+def _serve_alone(
+    engine: Engine,
+    settings: ServerSettings,
+    listening: socket.socket,
+    manners: Manners,
+    asked: Callable[[], bool] = lambda: False,
+    *,
+    metrics_host: str | None = None,
+) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _leave)  # uvicorn raises the signal once more when all is put away
     app = create_app(engine, settings)
-    Server(server_config(app)).run(sockets=[listening])
+    if metrics_host is not None:
+        _serve_metrics(settings, metrics_host, app.state.metrics.told)
+    Server(server_config(app, manners), manners.drain_s, asked).run(sockets=[listening])
+
+
+def _serve_metrics(settings: ServerSettings, host: str, told: Callable[[], bytes]) -> None:
+    """At a port of their own, where there is to be one."""
+    if settings.metrics_port is None:
+        return
+    port = MetricsServer(host, settings.metrics_port, told, settings.metrics_token).port
+    messages.print(f"  metrics http://{f'[{host}]' if ':' in host else host}:{port}/metrics", soft_wrap=True)
 
 
 def _leave(_signal: int, _frame: object) -> None:
@@ -180,25 +267,38 @@ def _leave(_signal: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
-def _serve_with_workers(told: dict[str, str], listening: socket.socket, workers: int) -> None:
-    """Each process opens the warehouse for itself; all of them accept on one socket."""
-    os.environ.update(told)
-    config = server_config("fanin.cli:create_worker_app", factory=True, workers=workers)
-    Multiprocess(config, sockets=[listening]).run()
+def _serve_with_workers(
+    told: dict[str, str],
+    settings: ServerSettings,
+    host: str,
+    listening: socket.socket,
+    workers: int,
+    manners: Manners,
+) -> NoReturn:
+    """Each process opens the warehouse for itself; all of them accept on one socket, and count into one folder."""
+    patience_s = manners.drain_s + manners.grace_s + PATIENCE_S
+    with tempfile.TemporaryDirectory(prefix="fanin-metrics-", ignore_cleanup_errors=True) as counted:
+        os.environ.update(told | {PROCESSES_FOLDER: counted})
+        _serve_metrics(settings, host, lambda: told_of_processes(Path(counted)))
+        raise SystemExit(Workers(partial(serve_as_worker, manners), listening, workers, patience_s).run())
 
 
-def create_worker_app() -> Starlette:
-    """What each of several workers serves."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    app = create_app_from_environment()
-    leave_before_stopping(app)
-    return app
+def serve_as_worker(manners: Manners, listening: socket.socket, asked: Callable[[], bool]) -> None:
+    """What each of several workers does, in a process of its own."""
+    try:
+        segments = os.environ.get(SEGMENTS)
+        engine = open_engine(os.environ.get(WAREHOUSE, DEFAULT_ADDRESS), Path(segments) if segments else None)
+        settings = read_settings()
+    except StatsError as error:  # what was well when the first process looked may not be later
+        messages.print(f"a worker cannot begin: {escape(error.message)}", soft_wrap=True)
+        raise SystemExit(1) from None
+    log_to_stderr(settings.log_format, settings.log_level)
+    _serve_alone(engine, settings, listening, manners, asked)
 
 
 def _refuse_open_doors(host: str, credentials: Credentials) -> None:
     """Where other machines reach the server, it asks for credentials or was told not to."""
-    asks = credentials.tokens is not None or (credentials.keys is not None and credentials.keys.asks)
-    if not asks and not credentials.may_be_open:
+    if not credentials.asks and not credentials.may_be_open:
         raise BadRequest(
             f"{host} can be reached from other machines and no keys are set; make one with fanin keys create, "
             "or say --insecure to serve it open"
@@ -270,9 +370,7 @@ def import_files(
     with _progress("Reading") as report, rejects_into(rejects) as on_damaged:
         paths = files_named(files)
         count = jobs or sensible_jobs(paths)
-        summary = _spelled(
-            import_log(paths, account, file_of(warehouse), None, report, written_as, on_damaged, count, given)
-        )
+        summary = _spelled(import_log(paths, account, warehouse, None, report, written_as, on_damaged, count, given))
     if as_json:
         print_json(summary)
     else:
@@ -364,7 +462,7 @@ def demo_data(
     seed: Annotated[int, typer.Option(envvar="FANIN_SEED", help="The same seed makes the same shop.")] = 1,
 ) -> None:
     """Fill an account with a made-up shop that ends today."""
-    added = load_demo(file_of(warehouse), account, now=datetime.now(UTC), days=days, sessions=sessions, seed=seed)
+    added = load_demo(warehouse, account, now=datetime.now(UTC), days=days, sessions=sessions, seed=seed)
     messages.print(f"{added:,} sessions into account {account}" if added else f"account {account} is up to date")
 
 
@@ -422,7 +520,7 @@ async def _run_batch(plan: Plan, engine: Engine, *, stream: bool) -> str:
             sharing, wall_ms = batch.sharing, batch.wall_ms
     answer = folded(records, plan)
     if not stream:
-        print_json(answer)
+        print_json(decoded(answer))
     messages.print(f"{answer['status']} in {wall_ms:.0f} ms, {sharing.scans} scans")
     return answer["status"]
 
@@ -460,11 +558,11 @@ def _read(request: str) -> Any:
 
 def _with_engine(warehouse: str, segments: Path | None, work: Callable[[Engine], Any]) -> Any:
     engine = open_engine(warehouse, segments)
-    try:
 
-        async def run() -> Any:
+    async def run() -> Any:
+        try:
             return await work(engine)
+        finally:
+            await engine.close()
 
-        return asyncio.run(run())
-    finally:
-        engine.warehouse.close()
+    return asyncio.run(run())

@@ -29,7 +29,8 @@ WarehouseOption = Annotated[
     typer.Option(
         "--warehouse",
         envvar=WAREHOUSE,
-        help="duckdb:///file, relative to this folder; duckdb:////file from the root.",
+        help="duckdb:///file, relative to this folder; duckdb:////file from the root; "
+        "clickhouse://user:pass@host:8123/database; https://host/api/v1 asks an upstream.",
     ),
 ]
 

@@ -30,7 +30,7 @@ from fanin.resolvers.planner import fuse, shared_keys
 from fanin.schema.engine import Engine
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 from fanin.warehouse.manifest import read_manifest
-from fanin.warehouse.store import Scan, Source
+from fanin.warehouse.store import ReportSnapshot, Scan, Source
 
 from .batch_server import create_server
 from .data import make_account
@@ -196,6 +196,7 @@ def _scanning(engine: Engine, case: Case) -> Contestant:
 
     async def scan() -> None:
         snapshot = engine.warehouse.snapshot()
+        assert not isinstance(snapshot, ReportSnapshot)
         await asyncio.gather(*map(snapshot.scan, scans))
 
     return scan

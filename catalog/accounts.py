@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from .errors import InvalidQuery, Problem
+from .errors import BadRequest, InvalidQuery, Problem
 
 ACCOUNT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -45,3 +45,17 @@ def check_account_id(account_id: str) -> str:
             )
         )
     return account_id
+
+
+def check_time_zone(time_zone: str) -> None:
+    """Raises ``BadRequest`` for a name that no zone has."""
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadRequest(f"'{time_zone}' is no time zone; give a name such as Europe/Madrid or UTC") from None
+
+
+def check_currency(currency: str) -> None:
+    """Raises ``BadRequest`` for what is no three letters."""
+    if not re.fullmatch(r"[A-Z]{3}", currency):
+        raise BadRequest(f"'{currency}' is no currency; give three capital letters such as EUR")

@@ -24,7 +24,9 @@ class Dimension:
     lexicon: str | None = ""  # "" stands for the dimension's own name
     columns: Mapping[Table, str] | None = None
     ignore_case: bool = True  # how filters compare its values
-    told_from: str = "value"  # SQL that tells the dimension from the lexicon's ``value``
+    told_from: str = (
+        ""  # the RE2 pattern whose first group, folded, is told of the lexicon's word; the word unless said
+    )
 
     def column(self, table: Table) -> str:
         """The column that holds this dimension.  KeyError where the table has no such thing."""
@@ -55,7 +57,7 @@ DIMENSIONS: dict[str, Dimension] = {
             "the host of the referring address, without `www.`",
             "referrer",
             dict.fromkeys(Table, "referrer"),
-            told_from="lower(regexp_extract(value, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\\.)?([^/:?#]+)', 1))",
+            told_from="^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?:www[.])?([^/:?#]+)",
         ),
         Dimension("channel", "the channel group the visit's source and medium fall into"),
         Dimension("country", "ISO 3166-1 alpha-2, or `Unknown`"),

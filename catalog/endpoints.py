@@ -109,6 +109,11 @@ class Endpoint:
         return "/stats/" + (self.own_path or self.name.replace("_", "-"))
 
     @property
+    def contract_path(self) -> str:
+        """The path of the newer edition, which other servers of the API have.  Contract §0.4."""
+        return self.aliases[0] if self.aliases else self.path
+
+    @property
     def needs_arguments(self) -> bool:
         """Whether it cannot be asked with an account and a window alone."""
         return self.shape in (Shape.GOAL, Shape.STEPS, Shape.FREE)

@@ -9,6 +9,7 @@ StatsError                     code, message, http_status, detail
 ├── AccountNotFound        404 no such account (said only where every account may be seen)
 ├── RateLimitExceeded      429 too much in this minute
 ├── WarehouseUnavailable   503 ask again later
+├── WarehouseTimedOut      504 not answered in time
 └── InternalError          500 our fault, told without its inside
 
 One class serves every door: REST reads ``http_status`` and ``code``, GraphQL copies ``extensions``,
@@ -142,6 +143,10 @@ class RateLimitExceeded(StatsError):
 
 class WarehouseUnavailable(StatsError):
     code = "database_unavailable"
+
+
+class WarehouseTimedOut(StatsError):
+    code = "gateway_timeout"
 
 
 class InternalError(StatsError):

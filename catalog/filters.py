@@ -7,10 +7,11 @@ A filter has one canonical form, so that equal filters are equal values however 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, lru_cache
+from typing import NoReturn
 
 import duckdb
 
@@ -76,6 +77,10 @@ FILTER_FIELDS: tuple[str, ...] = (
 )
 
 
+# What the body of ``POST /stats/query`` filters by, and the dimension behind each word.  Contract §1.17.
+FREE_FILTERS = {"channel_group": "channel"} | {name: name for name in FILTER_FIELDS}
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Filter:
     """A condition on one dimension in canonical form; several of them are joined by AND."""
@@ -123,6 +128,93 @@ def _parse_filter(part: str) -> Filter:
         raise BadRequest(f"filters: '{part[:80]}' is not of the form field:op:value")
     many = op in OPERATORS and OPERATORS[op].many
     return make_filter(field, op, value.split("|") if many else [value])
+
+
+def write_filters(filters: Iterable[Filter]) -> str:
+    """``parse_filters`` backwards: the text that is read as these conditions, or as ones that mean the same.
+
+    What the text cannot hold, such as a comma, is written as a pattern.  Raises ``BadRequest`` where that gets too long.
+    """
+    return ",".join(part for condition in filters for part in _written(condition))
+
+
+def exactly(field: str, value: str) -> Filter:
+    """The condition that is met by no other spelling of the value either, which takes a pattern where case is ignored."""
+    if not DIMENSIONS[field].ignore_case or folded(value) == value.upper():
+        return Filter(field, Match.ONE_OF, False, (value,))
+    return Filter(field, Match.REGEX, False, (f"(?-i){_pattern(Match.ONE_OF, (value,))}",))
+
+
+def _written(condition: Filter) -> Iterator[str]:
+    """A condition as one part of the text, or as several where they are joined by AND anyhow."""
+    name = _name_of(condition)
+    if name and all(_can_be_written(value, name) for value in condition.values):
+        yield f"{condition.field}:{name}:{'|'.join(condition.values)}"
+    elif condition.negated and len(condition.values) > 1:
+        for value in condition.values:
+            yield from _written(replace(condition, values=(value,)))
+    else:
+        yield f"{condition.field}:{'not_regex' if condition.negated else 'regex'}:{_written_pattern(condition)}"
+
+
+def _name_of(condition: Filter) -> str:
+    """The operator that says a condition; empty where only a pattern does."""
+    return next(
+        (
+            operator.name
+            for operator in OPERATORS.values()
+            if (operator.match, operator.negated) == (condition.match, condition.negated)
+            and operator.many == (len(condition.values) > 1)
+        ),
+        "",
+    )
+
+
+def _can_be_written(value: str, name: str) -> bool:
+    return "," not in value and value == value.rstrip() and not (OPERATORS[name].many and "|" in value)
+
+
+def _written_pattern(condition: Filter) -> str:
+    if condition.match is Match.REGEX:
+        (pattern,) = condition.values
+        written = pattern.replace(",", r"\x2C") if _commas_are_plain(pattern) else ""
+    else:
+        fold = "(?i)" if DIMENSIONS[condition.field].ignore_case else ""
+        written = f"{fold}{_pattern(condition.match, condition.values)}"
+    return written if 0 < len(written) <= MAX_VALUE_LENGTH else _unwritable(condition)
+
+
+def _pattern(match: Match, values: Iterable[str]) -> str:
+    """The pattern that finds one of the values where the match looks for it."""
+    begins = r"\A" if match in (Match.ONE_OF, Match.STARTS_WITH) else ""
+    ends = r"\z" if match in (Match.ONE_OF, Match.ENDS_WITH) else ""
+    return f"{begins}{pattern_of(values)}{ends}"
+
+
+def pattern_of(values: Iterable[str]) -> str:
+    """The pattern that one of the values fits, letter by letter."""
+    return f"(?:{'|'.join(map(_escaped, values))})"
+
+
+def _escaped(value: str) -> str:
+    """The value letter by letter; what could mean something in a pattern or in the text is written as its number."""
+    return "".join(letter if letter.isalnum() or letter in _PLAIN else rf"\x{{{ord(letter):X}}}" for letter in value)
+
+
+_PLAIN = frozenset("/_-:;=&%#!@~<>'\"")
+
+
+def _commas_are_plain(pattern: str) -> bool:
+    """Whether no comma of a pattern belongs to a count such as ``{1,2}``, which cannot be written otherwise, nor to a
+    quotation, and no blank at its end would be lost."""
+    return not re.search(r"\{\d+,|\\Q|\\,", pattern) and pattern == pattern.rstrip()
+
+
+def _unwritable(condition: Filter) -> NoReturn:
+    raise BadRequest(
+        f"filters: the condition on {condition.field} cannot be asked of the upstream API, whose filters hold no commas, "
+        f"no blanks at the end and at most {MAX_VALUE_LENGTH} characters"
+    )
 
 
 def folded(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from .accounts import Account
@@ -23,6 +23,10 @@ class Means(Enum):
     ADDRESS = "address"  # nothing but the address the request came from
 
 
+# The headers that a caller's credentials were shown in, by lower-case name.
+Shown = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """One caller, as every door sees them.  ``accounts`` is None where all may be read, those to come included.
@@ -35,6 +39,7 @@ class Identity:
     scopes: frozenset[str] = frozenset()
     plan: Plan = ANONYMOUS
     means: Means = Means.ADDRESS
+    shown: Shown = field(default=(), repr=False)  # only where another server is to decide what they allow
 
     def allows(self, scope: str) -> bool:
         return scope in self.scopes or any(scope in IMPLIED_SCOPES.get(held, ()) for held in self.scopes)

@@ -7,7 +7,7 @@ is made, and canonical: questions that mean the same are equal, so they are aske
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -192,6 +192,10 @@ class StatsQuery:
     steps: tuple[str, ...] = ()  # of a custom funnel: page paths or goals
     interval: Interval = Interval.DAY  # of a time series
     free: FreeColumns | None = None
+    _hash: int = field(init=False, repr=False, compare=False, default=0)  # it is the key of every table below the doors
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __post_init__(self) -> None:
         if self.report not in ENDPOINTS:
@@ -200,6 +204,8 @@ class StatsQuery:
             raise InvalidQuery.of(*problems)
         if self.scope.window.days > self.endpoint.max_days:
             raise BadRequest(f"Date range of {self.report} cannot exceed {self.endpoint.max_days} days")
+        chosen = (self.page, self.page_size, self.sort_by, self.search, self.include, self.goals, self.steps, self.free)
+        object.__setattr__(self, "_hash", hash((self.scope, self.report, chosen)))
 
     @property
     def endpoint(self) -> Endpoint:

@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 from ..catalog.channels import classify
 from ..catalog.errors import BadRequest
+from ..warehouse.addresses import writing_at
 from ..warehouse.facts import Goal, GoalKind, PageView, Session
-from ..warehouse.writing import writing
 
 SOURCE_NAME = "(demo data)"  # what the warehouse notes as the origin of these facts
 MAX_DAYS = 3_650
@@ -319,7 +319,7 @@ _SIGNS_UP = 0.006  # of those who look at a second page
 
 
 def load_demo(
-    warehouse_path: Path,
+    warehouse: Path | str,
     account_id: str,
     *,
     now: datetime,
@@ -336,7 +336,7 @@ def load_demo(
     for numbers out of range and for an account that holds anything but demo data; nothing is written then.
     """
     _check(days, sessions)
-    with writing(warehouse_path) as writer:
+    with writing_at(warehouse) as writer:
         writer.put_account(account_id, time_zone=time_zone, currency=currency)
         today = now.astimezone(ZoneInfo(time_zone)).date()
         made_from = (_EDITION, account_id, days, sessions, seed, today.isoformat(), time_zone, currency)

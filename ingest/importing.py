@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..catalog.accounts import check_account_id
+from ..warehouse.addresses import writing_at
 from ..warehouse.facts import Hit, Session
 from ..warehouse.store import Intake, Writer
-from ..warehouse.writing import writing
 from .account_settings import AccountSettings
 from .event_files import check_events, event_format_of, is_event_file, rows_of
 from .event_mappings import PLAIN, EventMapping
@@ -37,7 +37,7 @@ CHUNK_LINES = 10_000  # judged at once
 def import_log(
     files: Sequence[Path],
     account_id: str,
-    warehouse_path: Path,
+    warehouse: Path | str,
     rules: SiteRules | None = None,
     progress: Progress | None = None,
     written_as: WrittenAs | None = None,
@@ -50,11 +50,11 @@ def import_log(
     A file whose content is there already is not read again, whatever its name and compression.  Of any other each line
     counts that no earlier file had, or had less often.  Files are written as what is said, or else each is recognised.
     So many ``jobs`` are processes that judge lines.  Lines are judged by the ``rules``, or else by the settings that are
-    ``given``, and where they say nothing by those the account keeps; it keeps what is given.  Raises ``ImportRefused`` for what cannot be read, ``StatsError`` for
-    a warehouse that cannot be written; nothing is written then.
+    ``given``, and where they say nothing by those the account keeps; it keeps what is given.  Raises ``ImportRefused`` for
+    what cannot be read, ``StatsError`` for a warehouse that cannot be written; nothing is written then.
     """
     check_account_id(account_id)
-    with writing(warehouse_path) as writer:
+    with writing_at(warehouse) as writer:
         fresh, known = _by_novelty(files, lambda digest: writer.has_import(account_id, digest))
         if not fresh:
             return ImportSummary(files_already_there=known)

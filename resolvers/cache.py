@@ -1,12 +1,14 @@
 """Answers kept from one request to the next, for as long as the data they were told from is the data there is.
 
-It lies below the loader, and no number shows whether an answer was kept.  Failures are never kept.
+It lies below the loader, and no number shows whether an answer was kept.  Failures are never kept.  Beside an answer lies
+what it looked like in JSON, in each form that a door has told it in, so that telling it again is no work.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Any
 
@@ -17,11 +19,14 @@ from .figures import Answer
 # A question and the account it was put to, as it was then: an import changes the account, and so every key.
 _Key = tuple[StatsQuery, Account]
 
+MOST_FORMS = 8  # of one answer; the one kept first makes room
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Kept:
     answer: Answer
-    size_bytes: int
+    size_bytes: int  # with its forms
+    forms: dict[Hashable, bytes] = field(default_factory=dict)
 
 
 class AnswerCache:
@@ -48,6 +53,29 @@ class AnswerCache:
         if (query, account) in self._kept or size_bytes > self._budget_bytes:
             return
         self._kept[query, account] = _Kept(answer, size_bytes)
+        self._grow(size_bytes)
+
+    def find_form(self, query: StatsQuery, account: Account, form: Hashable) -> bytes | None:
+        """The kept answer as JSON in this form, if it was told in it before."""
+        kept = self._kept.get((query, account)) if self._kept else None
+        text = None if kept is None else kept.forms.get(form)
+        if text is not None:
+            self._kept.move_to_end((query, account))
+        return text
+
+    def keep_form(self, query: StatsQuery, account: Account, form: Hashable, text: bytes) -> None:
+        """Keep what an answer looks like, for as long as the answer itself is kept."""
+        kept = self._kept.get((query, account))
+        if kept is None or form in kept.forms:
+            return
+        kept.forms[form] = text
+        grown = _FORM_BYTES + len(text)
+        if len(kept.forms) > MOST_FORMS:
+            grown -= _FORM_BYTES + len(kept.forms.pop(next(iter(kept.forms))))
+        kept.size_bytes += grown
+        self._grow(grown)
+
+    def _grow(self, size_bytes: int) -> None:
         self.size_bytes += size_bytes
         while self.size_bytes > self._budget_bytes:
             _, oldest = self._kept.popitem(last=False)
@@ -55,6 +83,7 @@ class AnswerCache:
 
 
 _KEY_BYTES = 2_048  # a question with its scope, and its place in the table
+_FORM_BYTES = 512  # the form's name, and its place beside the answer
 
 
 def size_of(value: Any) -> int:

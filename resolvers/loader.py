@@ -12,12 +12,13 @@ import logging
 import operator
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 
+from ..catalog.dimensions import Table
 from ..catalog.errors import InternalError, StatsError
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
@@ -28,6 +29,7 @@ from .drill_down import groups_within, rows_within
 from .flights import Flights
 from .gate import ScanGate
 from .planner import SharedKey, covers, fuse, listings, shared_keys
+from .shared_answers import SharedAnswers
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +50,133 @@ class Sharing:
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
     sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
+    accounts: set[str] = field(default_factory=set)  # that were asked about
 
     @property
     def identical(self) -> int:
         return self.fields - self.distinct
 
+    def add(self, other: Sharing) -> None:
+        """Count what another one cost as well."""
+        self.fields += other.fields
+        self.distinct += other.distinct
+        self.cache_hits += other.cache_hits
+        self.joined += other.joined
+        self.scans += other.scans
+        self.scan_ms += other.scan_ms
+        self.rows += other.rows
+        self.sources += other.sources
+        self.accounts |= other.accounts
 
-class StatsLoader:
-    """Answers questions for one request; make it inside the running loop, and close it when the request is over."""
+
+@dataclass(frozen=True, slots=True)
+class FinishedRead:
+    """One read of the warehouse: a scan or a listing.  ``source`` is None where it failed or was interrupted."""
+
+    account: str
+    table: Table
+    source: Source | None
+    rows: int
+    began_ns: int  # since 1970
+    duration_ms: float
+
+
+class Loader:
+    """Asks each question of one request once; make it inside the running loop, and close it when the request is over.
+
+    How answers come about is for its kinds to say.
+    """
+
+    def __init__(self) -> None:
+        self.sharing = Sharing()
+        self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
+        self._answers: list[asyncio.Task[Answer]] = []
+        self._asked: set[StatsQuery] = set()
+
+    def expect(self, queries: Iterable[StatsQuery]) -> None:
+        """Say what will be asked later."""
+
+    def kept_form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        """The answer to one question as JSON in this form, where it is kept: told at once, and counted like any other."""
+        text = self.form(query, form)
+        if text is not None:
+            self._count_kept(query)
+        return text
+
+    def kept(self, query: StatsQuery) -> Answer | None:
+        """The answer to one question, where it is kept: told at once, and counted like any other."""
+        answer = self._kept(query)
+        if answer is not None:
+            self._count_kept(query)
+        return answer
+
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        """What ``kept_form`` tells, for whoever has asked the question already."""
+        return None
+
+    def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
+        """Keep what the answer to a question looks like as JSON in this form, beside the answer if that is kept."""
+
+    async def load(self, query: StatsQuery) -> Answer:
+        """The answer to one question.  Equal questions share one; leaving early harms no one else.
+
+        Raises the ``StatsError`` of this question alone.
+        """
+        self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
+        try:
+            answering = await asyncio.shield(self._loader.load(query))
+            return await asyncio.shield(answering)
+        except StatsError as error:
+            self._loader.clear(query)  # errors are never cached
+            self._asked.discard(query)
+            raise error.copy() from None
+
+    async def close(self) -> None:
+        """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
+        raise NotImplementedError
+
+    async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
+        """One answer per question, in order: kept, or running."""
+        raise NotImplementedError
+
+    def _kept(self, query: StatsQuery) -> Answer | None:
+        return None
+
+    def _count_kept(self, query: StatsQuery) -> None:
+        self.sharing.fields += 1
+        self.sharing.accounts.add(query.scope.account)
+        self.sharing.cache_hits += self._count_distinct(query)
+
+    def _count_distinct(self, query: StatsQuery) -> bool:
+        """Whether this request asks it for the first time."""
+        is_new = query not in self._asked
+        self._asked.add(query)
+        self.sharing.distinct += is_new
+        return is_new
+
+    def _begin(self, answering: Callable[..., Awaitable[Answer]], *asked: Any) -> asyncio.Task[Answer]:
+        answer = asyncio.create_task(_named_failures(answering, *asked))
+        answer.add_done_callback(_retrieve)
+        self._answers.append(answer)
+        return answer
+
+
+async def _named_failures(answering: Callable[..., Awaitable[Answer]], *asked: Any) -> Answer:
+    """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
+    try:
+        return await answering(*asked)
+    except StatsError:
+        raise
+    except asyncio.CancelledError:
+        raise InternalError("Internal error") from None
+    except Exception:
+        log.exception("request %s: a question failed unexpectedly", present_request_id())
+        raise InternalError("Internal error") from None
+
+
+class StatsLoader(Loader):
+    """Answers the questions of one request from scans."""
 
     def __init__(
         self,
@@ -65,38 +186,34 @@ class StatsLoader:
         *,
         cache: AnswerCache | None = None,
         flights: Flights | None = None,
+        shared: SharedAnswers | None = None,
+        on_read: Callable[[FinishedRead], None] | None = None,
     ) -> None:
-        self.sharing = Sharing()
+        super().__init__()
         self._snapshot = snapshot
         self._gate = gate
         self._cache = cache or AnswerCache()
         self._flights = flights or Flights()
+        self._shared = shared
+        self._on_read = on_read
         self._slots = asyncio.Semaphore(max_scans)
-        self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
-        self._answers: list[asyncio.Task[Answer]] = []
         self._closed = False
+        self._announced: list[StatsQuery] = []
         self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
         self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
         self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
-        for query in queries:
-            for key in shared_keys(query):
-                self._expected[key][query] = None
+        self._announced += queries  # sorted by key once there is a scan to begin: what is kept needs none
 
-    async def load(self, query: StatsQuery) -> Answer:
-        """The answer to one question.  Equal questions share one; leaving early harms no one else.
+    def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
+        account = self._snapshot.accounts.get(query.scope.account)
+        return None if account is None else self._cache.find_form(query, account, form)
 
-        Raises the ``StatsError`` of this question alone.
-        """
-        self.sharing.fields += 1
-        try:
-            answering = await asyncio.shield(self._loader.load(query))
-            return await asyncio.shield(answering)
-        except StatsError as error:
-            self._loader.clear(query)  # errors are never cached
-            raise error.copy() from None
+    def keep_form(self, query: StatsQuery, form: Hashable, text: bytes) -> None:
+        if (account := self._snapshot.accounts.get(query.scope.account)) is not None:
+            self._cache.keep_form(query, account, form, text)
 
     async def close(self) -> None:
         """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
@@ -109,21 +226,27 @@ class StatsLoader:
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""
-        self.sharing.distinct += len(queries)
         kept = {query: answer for query in queries if (answer := self._kept(query)) is not None}
-        self.sharing.cache_hits += len(kept)
+        if self._shared is not None and len(kept) < len(queries):
+            kept |= await self._kept_by_others(self._shared, [query for query in queries if query not in kept])
+        for query in queries:
+            is_new = self._count_distinct(query)
+            self.sharing.cache_hits += is_new and query in kept
         started = self._start_scans([query for query in queries if query not in kept])
-        return [_ready(kept[query]) if query in kept else self._start_answer(query, started) for query in queries]
-
-    def _start_answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> asyncio.Task[Answer]:
-        answer = asyncio.create_task(self._answer(query, started))
-        answer.add_done_callback(_retrieve)
-        self._answers.append(answer)
-        return answer
+        return [_ready(kept[query]) if query in kept else self._begin(self._cut, query, started) for query in queries]
 
     def _kept(self, query: StatsQuery) -> Answer | None:
         account = self._snapshot.accounts.get(query.scope.account)
         return None if account is None else self._cache.find(query, account)
+
+    async def _kept_by_others(self, shared: SharedAnswers, queries: Sequence[StatsQuery]) -> dict[StatsQuery, Answer]:
+        """What other processes have answered; from now on it is kept here too."""
+        accounts = self._snapshot.accounts
+        asked = {query: accounts[query.scope.account] for query in queries if query.scope.account in accounts}
+        found = await shared.find(asked)
+        for query, answer in found.items():
+            self._cache.keep(query, asked[query], answer)
+        return found
 
     def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
         """For each key the scan that answers all of its questions: one that runs already, or a new one."""
@@ -138,19 +261,11 @@ class StatsLoader:
 
     def _coming(self, key: SharedKey) -> list[StatsQuery]:
         """What is expected and not kept."""
+        for query in self._announced:
+            for own in shared_keys(query):
+                self._expected[own][query] = None
+        self._announced.clear()
         return [query for query in self._expected[key] if self._kept(query) is None]
-
-    async def _answer(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
-        """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
-        try:
-            return await self._cut(query, started)
-        except StatsError:
-            raise
-        except asyncio.CancelledError:
-            raise InternalError("Internal error") from None
-        except Exception:
-            log.exception("request %s: a question failed unexpectedly", present_request_id())
-            raise InternalError("Internal error") from None
 
     async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
         account = self._snapshot.accounts[query.scope.account]
@@ -167,6 +282,8 @@ class StatsLoader:
         if answer is None:
             answer = cut(query, parts, account)
             self._cache.keep(query, account, answer)
+            if self._shared is not None:
+                self._shared.keep(query, account, answer)
         return answer
 
     async def _fetched(self, listing: Listing) -> ListingResult:
@@ -223,15 +340,20 @@ class StatsLoader:
     async def _read(self, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
         """Whoever begins a read is told its cost."""
         async with self._gate.slot(asked.account):
-            began = time.perf_counter()
+            began, began_ns = time.perf_counter(), time.time_ns()
+            source, rows = None, 0
             self.sharing.scans += 1
             try:
                 told = await read(asked)
-                self.sharing.rows += _rows_of(told)
-                self.sharing.sources[told.source if isinstance(told, ScanResult) else Source.STATEMENT] += 1
+                source, rows = _source_of(told), _rows_of(told)
+                self.sharing.rows += rows
+                self.sharing.sources[source] += 1
                 return told
             finally:
-                self.sharing.scan_ms += (time.perf_counter() - began) * 1000
+                duration_ms = (time.perf_counter() - began) * 1000
+                self.sharing.scan_ms += duration_ms
+                if self._on_read:
+                    self._on_read(FinishedRead(asked.account, asked.table, source, rows, began_ns, duration_ms))
 
 
 def _ready(answer: Answer) -> asyncio.Future[Answer]:
@@ -244,6 +366,10 @@ def _retrieve(answer: asyncio.Task[Answer]) -> None:
     """An answer that everyone has stopped waiting for may fail unheard."""
     if not answer.cancelled():
         answer.exception()
+
+
+def _source_of(told: Mapping[Any, Groups | Keys]) -> Source:
+    return told.source if isinstance(told, ScanResult) else Source.STATEMENT
 
 
 def _rows_of(told: Mapping[Any, Groups | Keys]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 from ..resolvers.loader import Sharing
 from ..schema.context import RequestContext
 from ..schema.engine import Engine
+from ..schema.notes import present_notes
+from ..warehouse.store import ReportWarehouse
 from .batch_answer import batch_answer, validation_answer
-from .execution import execute
+from .execution import execute, kept_answer
 from .explain import explanation
 from .plan import Plan, PlannedQuery, PlanRefused
 from .responses import timestamp
@@ -22,6 +24,7 @@ from .translation import Translation, bind, translate
 
 Sleep = Callable[[float], Awaitable[object]]
 Hears = Callable[[PlannedQuery], object]
+Understands = Callable[[Plan, RequestContext], Translation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,22 @@ class BatchRun:
 
 @asynccontextmanager
 async def open_batch(
-    plan: Plan, engine: Engine, batch_id: str, *, on_start: Hears | None = None, sleep: Sleep = asyncio.sleep
+    plan: Plan,
+    engine: Engine,
+    batch_id: str,
+    *,
+    understand: Understands = translate,
+    on_start: Hears | None = None,
+    sleep: Sleep = asyncio.sleep,
 ) -> AsyncIterator[OpenBatch]:
     """A batch that may be run once; leaving it interrupts what still runs.  Raises ``WarehouseUnavailable``.
 
-    ``on_start`` hears of each query that gets its turn; ``sleep`` waits for the deadline, in seconds from here.
+    ``understand`` translates, for whoever knows the plan already; ``on_start`` hears of each query that gets its turn; ``sleep`` waits for the deadline, in seconds from here.
     """
     began = time.perf_counter()
+    present_notes().queries = len(plan.queries)
     async with engine.request(plan.options.parallel_limit) as context:
-        translation = translate(plan, context)
+        translation = understand(plan, context)
         context.loader.expect(query.stats for query in translation.queries.values())
         batch = OpenBatch(plan, batch_id, context, _plan_run(plan, translation, context, on_start), began)
         async with _deadline(batch, sleep):
@@ -74,8 +84,11 @@ async def open_batch(
 
 
 def _plan_run(plan: Plan, translation: Translation, context: RequestContext, on_start: Hears | None) -> PlanRun:
-    async def answer(query: PlannedQuery) -> dict[str, Any]:
+    async def answer(query: PlannedQuery) -> Mapping[str, Any]:
         return await execute(translation.queries[query.id], context)
+
+    def kept(query: PlannedQuery) -> Mapping[str, Any] | None:
+        return kept_answer(translation.queries[query.id], context)
 
     def scope_of(query: PlannedQuery) -> Hashable:
         return translation.queries[query.id].stats.scope.shared
@@ -86,6 +99,7 @@ def _plan_run(plan: Plan, translation: Translation, context: RequestContext, on_
         refused=translation.refused,
         scope_of=scope_of,
         bind=lambda query, outcomes: bind(query, outcomes, translation, context),
+        kept=kept,
         on_start=on_start,
     )
 
@@ -126,11 +140,14 @@ async def validate_batch(subject: Plan | PlanRefused, engine: Engine, *, explain
     """
     if isinstance(subject, PlanRefused):
         return validation_answer(subject)
+    present_notes().queries = len(subject.queries)
     async with engine.request() as context:
         translation = translate(subject, context)
     answer = validation_answer(subject, translation.refused, _warnings(subject))
     if explain and answer["valid"]:
-        answer["explanation"] = explanation(subject, translation)
+        answer["explanation"] = explanation(
+            subject, translation, by_reports=isinstance(engine.warehouse, ReportWarehouse)
+        )
     return answer
 
 

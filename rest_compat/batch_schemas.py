@@ -284,7 +284,10 @@ def validation_schemas() -> Members:
             {
                 "scan": whole_number("Its number.", minimum=1),
                 "table": one_of(Table, "The facts it reads."),
-                "source": one_of((Source.STATEMENT, Source.ROLLUP), "What it is read from: the facts, or their sums."),
+                "source": one_of(
+                    (Source.STATEMENT, Source.ROLLUP, Source.UPSTREAM),
+                    "What it is read from: the facts, their sums, or a report of an upstream API.",
+                ),
                 "account_id": text("Whose facts."),
                 "windows": array(ref("DateRange"), "Of which days."),
                 "filters": array(text(), "Narrowed how, as `filters` would say it."),

@@ -86,7 +86,7 @@ def value_at(data: Any, pointer: Pointer) -> Any:
 
 
 def _child(data: Any, step: str) -> Any:
-    if isinstance(data, dict):
+    if isinstance(data, Mapping):
         return data[step]
     if isinstance(data, list) and (index := index_of(step)) is not None:
         return data[index]

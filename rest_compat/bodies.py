@@ -11,7 +11,7 @@ from typing import Any
 
 from ..catalog.endpoints import ENDPOINTS
 from ..catalog.errors import BadRequest, InvalidQuery, Problem, suggestion
-from ..catalog.filters import FILTER_FIELDS, MAX_FILTERS, Filter, make_filter
+from ..catalog.filters import FREE_FILTERS, MAX_FILTERS, Filter, make_filter
 from ..catalog.query import SortOrder, free_columns
 from ..schema.context import RequestContext
 from .json_text import excerpt, parse_json
@@ -144,9 +144,6 @@ def _filters(given: Any, problems: list[Problem]) -> tuple[Filter, ...]:
         except BadRequest as fault:
             problems.append(Problem(f"filters.{key[:60]}", fault.message, "value_error"))
     return tuple(filters)
-
-
-FREE_FILTERS = {"channel_group": "channel"} | {name: name for name in FILTER_FIELDS}
 
 
 def _filter(key: str, value: Any) -> Filter:

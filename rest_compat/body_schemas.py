@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, FREE_METRICS, Endpoint
-from ..catalog.filters import MAX_VALUE_LENGTH, MAX_VALUES
+from ..catalog.filters import FREE_FILTERS, MAX_VALUE_LENGTH, MAX_VALUES
 from ..catalog.query import MAX_FREE_DIMENSIONS, MAX_OFFSET, MAX_STEP_LENGTH, MAX_STEPS, MIN_STEPS, SortOrder
-from .bodies import DEFAULT_FUNNEL_NAME, FREE_FILTERS, FREE_PARAMS, GRANULARITIES, MOST_WORDS
+from .bodies import DEFAULT_FUNNEL_NAME, FREE_PARAMS, GRANULARITIES, MOST_WORDS
 from .json_schema import Members, Schema, array, closed, nullable, one_of, ref, sentence, text, whole_number
 from .parameter_schemas import parameter_schema
 from .params import PARAMETERS, parameters_of

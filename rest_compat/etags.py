@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from importlib.metadata import version
+from typing import Any
+
+from ..catalog.accounts import Account
 
 _TAG = re.compile(r'(?:W/)?("[!#-~\x80-\xff]*")')
 
@@ -11,6 +15,17 @@ _TAG = re.compile(r'(?:W/)?("[!#-~\x80-\xff]*")')
 def etag_of(body: bytes, media_type: str) -> str:
     """A strong tag: equal only for equal bytes of one type."""
     return f'"{sha256(media_type.encode() + body).hexdigest()[:32]}"'
+
+
+def question_tag(question: Any, account: Account) -> str:
+    """A tag for whatever is answered to a question about an account as it is.
+
+    Answers that tell the time differ in that alone, so it is told to clients as a weak one.
+    """
+    return f'"{sha256(repr((_VERSION, question, account)).encode()).hexdigest()[:32]}"'
+
+
+_VERSION = version("fanin")  # another may tell the same numbers in another form
 
 
 def encoded_tag(etag: str, encoding: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from ..catalog.dimensions import Table
 from ..catalog.filters import OPERATORS, Filter
 from ..catalog.periods import Compare, Window
-from ..catalog.query import SharedScope
+from ..catalog.query import SharedScope, StatsQuery
 from ..resolvers.planner import fuse, listings, shared_keys
 from ..warehouse.store import Source
 from .params import RestQuery
@@ -34,22 +34,48 @@ class ExplainedScan:
     source: Source = Source.STATEMENT
 
 
-def explanation(plan: Plan, translation: Translation) -> Json:
-    """``{queries, scans, scan_count, further_scans_at_most, advice}`` of a valid plan."""
-    scans = _scans(plan, translation)
+def explanation(plan: Plan, translation: Translation, *, by_reports: bool = False) -> Json:
+    """``{queries, scans, scan_count, further_scans_at_most, advice}`` of a valid plan.
+
+    ``by_reports`` is for a warehouse that is asked for whole reports: each of them counts as a scan.
+    """
+    scans = list(_reports(plan, translation)) if by_reports else _scans(plan, translation)
     explained = {query.id: _explained_query(query, translation, scans) for query in plan.queries}
     return {
         "queries": explained,
         "scans": [_explained_scan(number, scan) for number, scan in enumerate(scans, start=1)],
         "scan_count": len(scans),
         "further_scans_at_most": _further_scans(translation),
-        "advice": [advice for adviser in ADVISERS for advice in adviser(plan, translation)],
+        "advice": [
+            *(advice for adviser in ADVISERS for advice in adviser(plan, translation)),
+            *_more_slots_than_scans(plan, translation, scans),
+        ],
     }
 
 
 def _scans(plan: Plan, translation: Translation) -> list[ExplainedScan]:
     """As the loader fuses them: the first scan of a key serves all queries of the batch that are known by then."""
     return [*_fused_scans(plan, translation), *_listing_scans(plan, translation)]
+
+
+def _reports(plan: Plan, translation: Translation) -> Iterator[ExplainedScan]:
+    """Equal questions are one report; what is asked for at one moment goes in one message."""
+    asking: defaultdict[StatsQuery, list[tuple[str, RestQuery]]] = defaultdict(list)
+    for query_id, asked in _known(plan, translation):
+        asking[asked.stats].append((query_id, asked))
+    for question, served in asking.items():
+        scope = question.scope
+        windows = (scope.window, *([scope.comparison] if scope.comparison else []))
+        ids = tuple(query_id for query_id, _ in served)
+        yield ExplainedScan(
+            question.endpoint.table.value,
+            scope.shared,
+            served[0][1].segment,
+            windows,
+            (question.dimensions,),
+            ids,
+            Source.UPSTREAM,
+        )
 
 
 def _known(plan: Plan, translation: Translation) -> Iterator[tuple[str, RestQuery]]:
@@ -177,12 +203,12 @@ def _compares_by_default(plan: Plan, translation: Translation) -> Iterator[Json]
             yield _advice("compares_by_default", message, query.id)
 
 
-def _more_slots_than_scans(plan: Plan, translation: Translation) -> Iterator[Json]:
+def _more_slots_than_scans(plan: Plan, translation: Translation, scans: list[ExplainedScan]) -> Iterator[Json]:
     limit = plan.options.parallel_limit
-    most = len(_scans(plan, translation)) + _further_scans(translation)
+    most = len(scans) + _further_scans(translation)
     if limit > most:
-        scans = "1 scan" if most == 1 else f"{most} scans"
-        yield _advice("parallel_limit", f"parallel_limit is {limit}, but the batch takes no more than {scans}")
+        told = "1 scan" if most == 1 else f"{most} scans"
+        yield _advice("parallel_limit", f"parallel_limit is {limit}, but the batch takes no more than {told}")
 
 
 def _advice(code: str, message: str, query_id: str | None = None) -> Json:
@@ -195,5 +221,4 @@ ADVISERS: tuple[Callable[[Plan, Translation], Iterator[Json]], ...] = (
     _asks_the_same,
     _spells_differently,
     _compares_by_default,
-    _more_slots_than_scans,
 )

@@ -200,7 +200,11 @@ def _tag(endpoint: Endpoint) -> str:
 
 _PROBES = (
     ("/livez", "Whether the process is alive", False),
-    ("/readyz", "Whether the warehouse can be read", True),
+    (
+        "/readyz",
+        "Whether requests should be sent here: the warehouse answers, and the server is not about to stop",
+        True,
+    ),
     ("/health", "The same as `/readyz`", True),
 )
 
@@ -232,7 +236,8 @@ _PROBE_SCHEMAS: Members = {
         ("accounts",),
     ),
     "Unavailability": closed(
-        {"status": one_of(("unavailable",), examples=["unavailable"])}, "The server cannot answer."
+        {"status": one_of(("unavailable", "leaving"), examples=["unavailable"])},
+        "The server cannot answer, or is about to stop.",
     ),
 }
 

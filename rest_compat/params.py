@@ -1,4 +1,4 @@
-"""Parameters of the documented API, one row each: how a value is read, and which reports take it.  Contract §1.0.4, §2.
+"""Reading the parameters of the documented API, which stand in ``catalog/parameters.py``.  Contract §1.0.4, §2.
 
 A query string and the ``params`` of a batch query are read alike: every value becomes the text a query string would
 hold, and arrays are repeated keys (rule 1.6).  All problems of a query are found at once; reading touches no data.
@@ -13,9 +13,10 @@ from datetime import date
 from typing import Any
 
 from ..catalog.accounts import Account, check_account_id
-from ..catalog.endpoints import ENDPOINTS_BY_PATH, INCLUDES, Endpoint, Shape
+from ..catalog.endpoints import ENDPOINTS_BY_PATH, Endpoint
 from ..catalog.errors import BadRequest, InvalidQuery, NotFound, Problem, StatsError, suggestion
 from ..catalog.filters import Filter, make_filter, parse_country, parse_filters
+from ..catalog.parameters import PARAMETERS, Parameter, parameters_of
 from ..catalog.periods import Compare, Window, parse_period
 from ..catalog.query import Granularity, Interval, Scope, SortOrder, StatsQuery, ask, make_scope
 from ..schema.context import RequestContext
@@ -217,7 +218,7 @@ def _read_one(reading: Reading, endpoint: Endpoint, name: str, value: Any) -> No
     if others != texts:
         raise BadRequest(f"{other} and {name} name the same thing and differ: {_listed(others)} and {_listed(texts)}")
     if other == name:
-        parameter.read(reading, texts if parameter.repeatable else texts[0])
+        _READERS[name](reading, texts if parameter.repeatable else texts[0])
 
 
 def _parameter(endpoint: Endpoint, name: str, times: int) -> Parameter:
@@ -368,130 +369,34 @@ def _include(reading: Reading, texts: tuple[str, ...]) -> None:
     reading.report["include"] = [word for text in texts for word in text.split(",") if word]
 
 
-# --- the table ----------------------------------------------------------------------------------------------------
+# --- who reads what -------------------------------------------------------------------------------------------------
 
-
-def _every(endpoint: Endpoint) -> bool:
-    return True
-
-
-def _paged_by(parameter: str) -> Callable[[Endpoint], bool]:
-    return lambda endpoint: endpoint.page_size is not None and endpoint.page_size.parameter == parameter
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter: its meaning, how it is read and who takes it."""
-
-    name: str
-    meaning: str
-    read: Callable[[Reading, Any], None]
-    taken_by: Callable[[Endpoint], bool] = _every
-    repeatable: bool = False
-    same_as: str = ""  # the parameter this one is another name of
-
-
-PARAMETERS: dict[str, Parameter] = {
-    parameter.name: parameter
-    for parameter in (
-        Parameter("account_id", "the account; required", _account("account_id")),
-        Parameter("site_id", "the same as account_id", _account("site_id"), same_as="account_id"),
-        Parameter("period", "a word such as 30d; wins over dates; default 30d", _period),
-        Parameter("start_date", "first day, YYYY-MM-DD, in the account's zone", _date("start_date", "start_date")),
-        Parameter("end_date", "last day, included", _date("end_date", "end_date")),
-        Parameter("date_from", "the same as start_date", _date("date_from", "start_date"), same_as="start_date"),
-        Parameter("date_to", "the same as end_date", _date("date_to", "end_date"), same_as="end_date"),
-        Parameter(
-            "compare",
-            "the window to compare with: previous, yoy, true (previous) or none",
-            _compare,
-            lambda endpoint: endpoint.compare is not None,
-        ),
-        Parameter("filters", "conditions of the form field:op:value, joined by commas", _filters),
-        Parameter("segment", "a segment's slug or id", _segment),
-        Parameter("country", "only this country: two letters or unknown", _country, repeatable=True),
-        *(
-            Parameter(name, f"only this {name}", _dimension(name, name), repeatable=True)
-            for name in ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "browser", "os")
-        ),
-        Parameter(
-            "device",
-            "only this device type: desktop, mobile or tablet",
-            _dimension("device", "device_type"),
-            repeatable=True,
-        ),
-        Parameter(
-            "device_type",
-            "the same as device",
-            _dimension("device_type", "device_type"),
-            repeatable=True,
-            same_as="device",
-        ),
-        Parameter("channel_group", "only this channel", _dimension("channel_group", "channel"), repeatable=True),
-        Parameter(
-            "content_grouping",
-            "only this group of pages",
-            _dimension("content_grouping", "content_grouping"),
-            repeatable=True,
-        ),
-        Parameter(
-            "landing_page",
-            "only this landing page, in any case; a slash at the end counts",
-            _dimension("landing_page", "landing_page"),
-            repeatable=True,
-        ),
-        Parameter(
-            "conversion_type",
-            "only this goal",
-            _goals,
-            lambda endpoint: endpoint.conversion_type,
-            repeatable=True,
-        ),
-        Parameter("type", "the goal, part of the path", _goal, lambda endpoint: endpoint.shape is Shape.GOAL),
-        Parameter("path_filter", "only paths with this text in them", _path_filter),
-        Parameter(
-            "search", "a text the dimension must have in it", _text_argument("search"), lambda endpoint: endpoint.search
-        ),
-        Parameter("sort_by", "a metric of the report", _text_argument("sort_by"), lambda endpoint: bool(endpoint.sort)),
-        Parameter(
-            "sort_order",
-            "the direction: asc or desc",
-            _word("sort_order", {order.value: order for order in SortOrder}),
-            lambda endpoint: bool(endpoint.sort),
-        ),
-        Parameter("page", "the page's number, from 1", _whole_number("page", "page"), _paged_by("page_size")),
-        Parameter("page_size", "rows per page", _whole_number("page_size", "page_size"), _paged_by("page_size")),
-        Parameter("limit", "rows", _whole_number("limit", "page_size"), _paged_by("limit")),
-        Parameter(
-            "include_totals",
-            "add the sums over all rows",
-            _include_totals,
-            lambda endpoint: endpoint.include_totals,
-        ),
-        Parameter(
-            "granularity",
-            "the step of the series: auto, hourly or daily",
-            _word("granularity", {step.value: step for step in Granularity}),
-            lambda endpoint: endpoint.granularity,
-        ),
-        Parameter(
-            "interval",
-            "the length of a point: hour, day, week or month",
-            _word("interval", {step.value: step for step in Interval}),
-            lambda endpoint: endpoint.shape is Shape.SERIES,
-        ),
-        Parameter(
-            "include",
-            f"further columns: {', '.join(INCLUDES)}",
-            _include,
-            lambda endpoint: endpoint.include,
-            repeatable=True,
-        ),
-        Parameter("include_utm", "add the UTM columns", _include_utm, lambda endpoint: endpoint.include),
-    )
+# The reader of every parameter that stands in the catalog's table.
+_READERS: dict[str, Callable[[Reading, Any], None]] = {
+    "account_id": _account("account_id"),
+    "site_id": _account("site_id"),
+    "period": _period,
+    "start_date": _date("start_date", "start_date"),
+    "end_date": _date("end_date", "end_date"),
+    "date_from": _date("date_from", "start_date"),
+    "date_to": _date("date_to", "end_date"),
+    "compare": _compare,
+    "filters": _filters,
+    "segment": _segment,
+    **{name: _dimension(name, row.dimension) for name, row in PARAMETERS.items() if row.dimension},
+    "country": _country,
+    "conversion_type": _goals,
+    "type": _goal,
+    "path_filter": _path_filter,
+    "search": _text_argument("search"),
+    "sort_by": _text_argument("sort_by"),
+    "sort_order": _word("sort_order", {order.value: order for order in SortOrder}),
+    "page": _whole_number("page", "page"),
+    "page_size": _whole_number("page_size", "page_size"),
+    "limit": _whole_number("limit", "page_size"),
+    "include_totals": _include_totals,
+    "granularity": _word("granularity", {step.value: step for step in Granularity}),
+    "interval": _word("interval", {step.value: step for step in Interval}),
+    "include": _include,
+    "include_utm": _include_utm,
 }
-
-
-def parameters_of(endpoint: Endpoint) -> tuple[str, ...]:
-    """The names of all parameters a report takes."""
-    return tuple(name for name, parameter in PARAMETERS.items() if parameter.taken_by(endpoint))

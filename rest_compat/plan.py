@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -53,19 +54,19 @@ class BatchOptions:
     deadline_ms: int | None = None  # None: as long as it takes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
-    """Queries in input order.  Their order of running is a pure function of the request.  Rule 2.1."""
+    """Queries in input order.  Their order of running is a pure function of the request, found once.  Rule 2.1."""
 
     queries: tuple[PlannedQuery, ...]
     options: BatchOptions = field(default_factory=BatchOptions)
 
-    @property
+    @cached_property
     def parallel_groups(self) -> tuple[tuple[str, ...], ...]:
         graph = {query.id: query.depends_on for query in self.queries}
         return tuple(tuple(level) for level in levels(graph))
 
-    @property
+    @cached_property
     def execution_order(self) -> tuple[str, ...]:
         return tuple(query_id for group in self.parallel_groups for query_id in group)
 

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..catalog.errors import ERRORS, StatsError
 from ..catalog.limits import MAX_BODY_BYTES
 from ..resolvers.loader import Sharing
+from .encoded import encode
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class JSONResponse(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return orjson.dumps(content)
+        return encode(content)
 
 
 class ClientGone(Exception):

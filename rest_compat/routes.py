@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -15,11 +15,13 @@ from starlette.routing import Route
 
 from ..catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH, Endpoint, Shape
 from ..catalog.errors import InvalidQuery, NotFound, StatsError, suggestion
+from ..schema.context import RequestContext
 from ..schema.engine import Engine
 from .batch import run_batch, validate_batch
 from .bodies import read_free_query, read_funnel, read_object
-from .execution import execute
-from .params import read_query, truth, with_path_values
+from .etags import question_tag, tag_held
+from .execution import ENVELOPE, execute, name_of
+from .params import RestQuery, read_query, truth, with_path_values
 from .plan import PlanRefused, read_plan
 from .responses import (
     ClientGone,
@@ -32,8 +34,9 @@ from .responses import (
     timestamp,
     unless_client_leaves,
 )
-from .shapes import envelope
+from .shapes import closed_envelope, envelope
 from .streaming import StreamedBatch, stream_accepted, stream_batch
+from .understood import UnderstoodPlans, UnderstoodQueries
 
 PREFIX = "/api/v1"
 
@@ -93,7 +96,7 @@ def _funnel_steps(engine: Engine, endpoint: Endpoint) -> Handler:
         async with engine.request() as context:
             with _told_under("body"):
                 query, name = read_funnel(body, context)
-            data = {"name": name} | await execute(query, context)
+            data = {"name": name, **await execute(query, context)}
             return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
 
     return funnel
@@ -105,7 +108,7 @@ def _free_query(engine: Engine, endpoint: Endpoint) -> Handler:
         async with engine.request() as context:
             with _told_under("body"):
                 query = read_free_query(body, context)
-            return JSONResponse(envelope(endpoint, await execute(query, context), timestamp(context.now)))
+            return await _enveloped(query, context)
 
     return free
 
@@ -123,14 +126,38 @@ def _told_under(prefix: str) -> Iterator[None]:
 
 
 def _report(engine: Engine, endpoint: Endpoint) -> Handler:
+    queries = UnderstoodQueries()
+
     async def report(request: Request) -> Response:
         async with engine.request() as context:
             with _told_under("query"):
-                query = read_query(endpoint, _params(request), context)
-            data = await execute(query, context)
-            return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
+                query = queries.read(request, context, lambda: read_query(endpoint, _params(request), context))
+            return await _revalidated(request, query, context)
 
     return report
+
+
+async def _revalidated(request: Request, query: RestQuery, context: RequestContext) -> Response:
+    """The answer to a GET, or that the client has it already, all but its timestamp; then nothing is asked."""
+    tag = question_tag((query.stats, name_of(query, ENVELOPE)), context.account(query.stats.scope.account))
+    given = ",".join(request.headers.getlist("if-none-match"))
+    held = None if given.strip() == "*" else tag_held(given, tag)  # what is not named may not be there at all
+    if held is None:
+        answer = await _enveloped(query, context)
+        if not tag_held(given, tag):
+            answer.headers.update({**REVALIDATED, "ETag": f"W/{tag}"})
+            return answer
+    return Response(status_code=304, headers={**REVALIDATED, "ETag": f"W/{held or tag}"})
+
+
+REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Authorization, X-API-Key"}
+
+
+async def _enveloped(query: RestQuery, context: RequestContext) -> Response:
+    told = await execute(query, context, ENVELOPE)
+    return Response(
+        closed_envelope(query.endpoint, told.text, timestamp(context.now)), media_type=JSONResponse.media_type
+    )
 
 
 def _params(request: Request) -> Mapping[str, Any]:
@@ -152,14 +179,18 @@ _TAKING_A_BODY = {endpoint.path for endpoint in ENDPOINTS.values() if endpoint.m
 
 
 def _batch(engine: Engine) -> Handler:
+    plans = UnderstoodPlans()
+
     async def batch(request: Request) -> Response:
-        plan = read_plan(await read_body(request))
+        body = await read_body(request)
+        plan = plans.read(body)
         if plan.options.dry_run:
             return JSONResponse(await validate_batch(plan, engine))
+        understand = partial(plans.translation, body)
         if media_type := stream_accepted(",".join(request.headers.getlist("accept"))):
-            records = stream_batch(plan, engine, _batch_id(request))
+            records = stream_batch(plan, engine, _batch_id(request), understand=understand)
             return StreamedBatch(await unless_client_leaves(request, anext(records)), records, media_type)
-        run = await unless_client_leaves(request, run_batch(plan, engine, _batch_id(request)))
+        run = await unless_client_leaves(request, run_batch(plan, engine, _batch_id(request), understand=understand))
         return JSONResponse(run.answer, headers={"Server-Timing": server_timing(run.wall_ms, run.sharing)})
 
     return batch

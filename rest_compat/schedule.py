@@ -20,7 +20,7 @@ from ..catalog.errors import InternalError, StatsError
 from .plan import Plan, PlannedQuery
 from .plan_checks import PlanProblem
 
-Data = dict[str, Any]
+Data = Mapping[str, Any]
 Status = Literal["success", "error", "skipped"]
 
 
@@ -58,11 +58,16 @@ def _bind_nothing(query: PlannedQuery, outcomes: Outcomes) -> StatsError | None:
     return None
 
 
+def _keep_nothing(query: PlannedQuery) -> Data | None:
+    return None
+
+
 @dataclass(slots=True)
 class PlanRun:
     """One run of a plan; read ``settled`` or ``finish``, once.
 
     ``refused`` are the queries whose content is known to be wrong: each becomes an ``error`` when its turn comes.
+    ``kept`` gives what can be told at once, when the query's turn comes: that takes no slot (rule 2.4).
     ``scope_of`` is asked about ready queries only, often, and so must be cheap.  ``bind`` is asked once about each
     query with bindings, when the last query it takes from has succeeded; what it returns refuses or skips the query.
     What ``answer`` raises beside ``StatsError`` is told as "Internal error", with the original as its ``__cause__``.
@@ -73,6 +78,7 @@ class PlanRun:
     refused: dict[str, StatsError]
     scope_of: Callable[[PlannedQuery], Hashable]
     bind: Callable[[PlannedQuery, Outcomes], StatsError | None] = _bind_nothing
+    kept: Callable[[PlannedQuery], Data | None] = _keep_nothing
     clock: Callable[[], float] = time.perf_counter
     on_start: Callable[[PlannedQuery], object] | None = None
     _waiting: dict[str, PlannedQuery] = field(init=False)  # in execution order, so dependencies come first
@@ -128,6 +134,9 @@ class PlanRun:
     def _take_turns(self) -> None:
         while (query := self._next_ready()) and (self._stopped or self._has_free_slot()):
             self._take_turn(query)
+        if not self.plan.options.fail_fast:  # whose order decides who is skipped
+            while sum(map(self._told_at_once, list(self._joinable()))):
+                pass  # what waited for one of them may be kept too
 
     def _collect(self) -> None:
         """Settles whatever is done, in the order it was started; its dependants are ready from then on."""
@@ -173,12 +182,22 @@ class PlanRun:
     def _start(self, queries: list[PlannedQuery]) -> None:
         """Tasks made together start in the same tick, so that a loader below sees their questions together."""
         turn = self.clock()
-        for query in queries:
+        for query in [query for query in queries if not self._told_at_once(query)]:
             del self._waiting[query.id]
             task = asyncio.create_task(_outcome(query, self.answer, self.clock, turn))
             self._running[task] = _Seat(query, slot=queries[0].id)
             if self.on_start:
                 self.on_start(query)
+
+    def _told_at_once(self, query: PlannedQuery) -> bool:
+        """Whether its answer was there already, and so takes no slot.  Rule 2.4."""
+        turn = self.clock()
+        if (data := self.kept(query)) is None:
+            return False
+        if self.on_start:
+            self.on_start(query)
+        self._settle(query, Outcome("success", data=data, timing_ms=_milliseconds(self.clock() - turn)))
+        return True
 
     def _settle(self, query: PlannedQuery, outcome: Outcome) -> None:
         self._record(query, outcome)

@@ -185,24 +185,31 @@ _MAPPERS: dict[Shape, Callable[[RestQuery, Json], Json]] = {
 }
 
 
+_WITHOUT_TIMESTAMP = (Shape.FUNNEL, Shape.FREE)
+
+
 def envelope(endpoint: Endpoint, data: Json, timestamp: str) -> Json:
-    """What ``GET /api/v1/stats/…`` wraps around the data.  Contract §1.0.1."""
+    """What ``GET /api/v1/stats/…`` wraps around the data, the timestamp last.  Contract §1.0.1."""
+    stamp = {} if endpoint.shape in _WITHOUT_TIMESTAMP else {"timestamp": timestamp}
+    return open_envelope(endpoint, data) | stamp
+
+
+def closed_envelope(endpoint: Endpoint, text: bytes, timestamp: str) -> bytes:
+    """The JSON of an envelope out of that of an open one."""
+    return text if endpoint.shape in _WITHOUT_TIMESTAMP else b'%b,"timestamp":"%b"}' % (text[:-1], timestamp.encode())
+
+
+def open_envelope(endpoint: Endpoint, data: Json) -> Json:
+    """An envelope that lacks its timestamp: what is the same at any time."""
     match endpoint.shape:
         case Shape.FUNNEL | Shape.FREE:
             return data
         case Shape.TOTALS | Shape.BREAKDOWN | Shape.GOAL | Shape.STEPS:
-            return {"success": True, "data": data, "meta": {}, "timestamp": timestamp}
+            return {"success": True, "data": data, "meta": {}}
         case Shape.TOP | Shape.NAMES:
-            return {"success": True, "data": data["data"], "meta": {}, "timestamp": timestamp}
+            return {"success": True, "data": data["data"], "meta": {}}
         case Shape.EVENTS | Shape.SERIES:
-            return {"success": True} | data | {"timestamp": timestamp}
+            return {"success": True} | data
         case _:
-            return (
-                {"success": True}
-                | data
-                | {
-                    "comparison": data.get("comparison"),
-                    "totals": data.get("totals"),
-                    "timestamp": timestamp,
-                }
-            )
+            told_or_null = {"comparison": data.get("comparison"), "totals": data.get("totals")}
+            return {"success": True} | data | told_or_null

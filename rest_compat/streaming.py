@@ -11,7 +11,6 @@ from contextlib import aclosing, suppress
 from itertools import count
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -19,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from ..schema.engine import Engine
 from .batch import OpenBatch, open_batch
 from .batch_answer import batch_meta, batch_status, result
+from .encoded import encode
 from .plan import Plan
 from .preferences import preferences
 from .responses import ClientGone, unless_client_leaves
@@ -58,9 +58,12 @@ def _plan_record(batch: OpenBatch) -> Record:
     }
 
 
-async def stream_batch(plan: Plan, engine: Engine, batch_id: str) -> AsyncGenerator[Record, None]:
-    """The records of a plan run from beginning to end.  Raises what ``open_batch`` raises before the first record."""
-    async with open_batch(plan, engine, batch_id) as batch, aclosing(batch_records(batch)) as records:
+async def stream_batch(plan: Plan, engine: Engine, batch_id: str, **listening: Any) -> AsyncGenerator[Record, None]:
+    """The records of a plan run from beginning to end.
+
+    Takes what ``open_batch`` does, and raises what it raises before the first record.
+    """
+    async with open_batch(plan, engine, batch_id, **listening) as batch, aclosing(batch_records(batch)) as records:
         async for record in records:
             yield record
 
@@ -82,12 +85,12 @@ def folded(records: Sequence[Record], plan: Plan) -> dict[str, Any]:
 
 
 def ndjson_line(number: int, record: Record) -> bytes:
-    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    return encode(record) + b"\n"
 
 
 def server_sent_event(number: int, record: Record) -> bytes:
     """Named after the record's type, numbered by its id; JSON has no line breaks that would need splitting."""
-    return b"event: %s\nid: %d\ndata: %s\n\n" % (record["type"].encode(), number, orjson.dumps(record))
+    return b"event: %s\nid: %d\ndata: %s\n\n" % (record["type"].encode(), number, encode(record))
 
 
 FORMS: dict[str, Callable[[int, Record], bytes]] = {

@@ -12,8 +12,9 @@ from ..catalog.errors import AccountNotFound, BadRequest, Forbidden
 from ..catalog.identity import ANYONE, Identity
 from ..catalog.query import Scope, StatsQuery, make_scope, most_rows
 from ..catalog.segments import NamedSegment, find_segment
-from ..resolvers.loader import StatsLoader
+from ..resolvers.loader import Loader
 from .documents import Documents
+from .vantages import Vantage
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class RequestContext:
     """One request's view of the world; "now" is taken once, so all its periods agree.  Rule 2.7."""
 
     accounts: Mapping[str, Account]
-    loader: StatsLoader
+    loader: Loader
     now: datetime
     segments: tuple[NamedSegment, ...] = ()  # the saved ones
     identity: Identity = ANYONE  # for whom ``accounts`` are all there are
@@ -29,6 +30,7 @@ class RequestContext:
     asked: dict[int, Any] = field(default_factory=dict)  # reports' questions, for their rows.  See ``drill_down``
     report_ms: dict[str, float] = field(default_factory=dict)  # path in the answer: from asked to answered
     documents: Documents = field(default_factory=Documents)  # those of the process, and the rules they are read under
+    vantage: Vantage = field(default_factory=lambda: Vantage(object(), None, ()))  # like no other's unless it is told
 
     def allow_rows(self) -> None:
         """Hold the request to the rows of one operation more than so far, where the guard enforces its limits."""

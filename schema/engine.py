@@ -7,15 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..catalog.identity import Identity
 from ..catalog.segments import NamedSegment
 from ..resolvers.cache import AnswerCache
 from ..resolvers.flights import Flights
 from ..resolvers.gate import ScanGate
-from ..resolvers.loader import StatsLoader
-from ..warehouse.store import Warehouse
+from ..resolvers.loader import FinishedRead, Loader, StatsLoader
+from ..resolvers.report_loader import ReportLoader
+from ..resolvers.shared_answers import SharedAnswers
+from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 from .context import RequestContext
 from .documents import Documents
+from .notes import present_notes
 from .reading import present_reader
+from .vantages import Vantage, Vantages
 
 
 def utc_now() -> datetime:
@@ -26,13 +31,21 @@ def utc_now() -> datetime:
 class Engine:
     """What every request of a process shares.  ``clock`` is asked once per request, so all its periods agree."""
 
-    warehouse: Warehouse
+    warehouse: Warehouse | ReportWarehouse
     clock: Callable[[], datetime] = utc_now
     gate: ScanGate = field(default_factory=ScanGate)
     segments: tuple[NamedSegment, ...] = ()  # the saved ones, beside those of the system
     documents: Documents = field(default_factory=Documents)
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
+    on_read: Callable[[FinishedRead], None] | None = None  # hears of every read of the warehouse when it has ended
+    shared: SharedAnswers | None = None  # with other processes
+    vantages: Vantages = field(default_factory=Vantages)
+
+    @property
+    def vantage(self) -> Vantage:
+        """That of a request that would be opened now.  Raises ``WarehouseUnavailable``."""
+        return self.vantages.of(self.warehouse.snapshot().accounts, present_reader().identity, self.clock())
 
     @asynccontextmanager
     async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
@@ -41,14 +54,46 @@ class Engine:
         It shows the accounts that the present reader may read, as if there were no others.
         Raises ``WarehouseUnavailable``.
         """
-        snapshot = self.warehouse.snapshot()
-        loader = StatsLoader(snapshot, self.gate, max_scans, cache=self.cache, flights=self.flights)
         reader = present_reader()
+        snapshot = self._snapshot(reader.identity)
+        loader = self._loader(snapshot, max_scans)
         reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
+        now = self.clock()
         try:
             yield RequestContext(
-                accounts, loader, self.clock(), self.segments, reader.identity, documents=self.documents
+                accounts,
+                loader,
+                now,
+                self.segments,
+                reader.identity,
+                documents=self.documents,
+                vantage=self.vantages.of(snapshot.accounts, reader.identity, now),
             )
         finally:
             await loader.close()
+            present_notes().cost.add(loader.sharing)
+
+    async def close(self) -> None:
+        """Put the warehouse away, inside the loop that it was asked from."""
+        if isinstance(self.warehouse, ReportWarehouse):
+            await self.warehouse.disconnect()
+        self.warehouse.close()
+
+    def _snapshot(self, identity: Identity) -> Snapshot | ReportSnapshot:
+        if isinstance(self.warehouse, ReportWarehouse):
+            return self.warehouse.snapshot_for(identity.shown)
+        return self.warehouse.snapshot()
+
+    def _loader(self, snapshot: Snapshot | ReportSnapshot, max_scans: int) -> Loader:
+        if isinstance(snapshot, ReportSnapshot):
+            return ReportLoader(snapshot, max_scans, flights=self.flights)
+        return StatsLoader(
+            snapshot,
+            self.gate,
+            max_scans,
+            cache=self.cache,
+            flights=self.flights,
+            shared=self.shared,
+            on_read=self.on_read,
+        )

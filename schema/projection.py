@@ -9,12 +9,13 @@ path, so errors keep their meaning.  Equality of both paths is held by a propert
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from types import NoneType
 from typing import Any, Protocol, cast
 
+import orjson
 from graphql import (
     FieldNode,
     GraphQLBoolean,
@@ -38,6 +39,8 @@ from graphql.execution.incremental.build_execution_plan import get_filtered_defe
 from graphql.pyutils import Path, RefSet
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+_NOTHING_ASKED = (None, None, 0)
+
 # Sets of switches that one document is kept collected for; a client rarely has more than "compared or not".
 MAX_SELECTIONS = 8
 
@@ -50,9 +53,10 @@ class Unusual(Exception):
 
 
 class Preparable(Protocol):
-    """An async resolver that can be told arguments which are always the same, once."""
+    """A resolver that can be told arguments which are always the same, once.  It gives a dict, or what has to be awaited
+    for one."""
 
-    def prepared(self, arguments: dict[str, Any]) -> Callable[[Any, Any], Awaitable[Any]]: ...
+    def prepared(self, arguments: dict[str, Any]) -> Callable[[Any, Any], Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Prepared:
 
     definition: GraphQLField
     nodes: list[FieldNode]
-    resolve: Callable[[Any, Any], Awaitable[Any]]
+    resolve: Callable[[Any, Any], Any]
 
 
 @dataclass(slots=True)
@@ -105,13 +109,22 @@ class Selections:
 class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     """The stock executor, with plain dicts projected.  ``selections`` are those of the document it executes.
 
-    Unless it answers ``in_parts``, ``@defer`` is as if it were not there.
+    Unless it answers ``in_parts``, ``@defer`` is as if it were not there.  Where it answers ``encoded``, reports are told as
+    the JSON they leave as, which is kept beside their answers: for those who write the result and never look inside.
     """
 
-    def __init__(self, *args: Any, selections: Selections | None = None, in_parts: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        selections: Selections | None = None,
+        in_parts: bool = False,
+        encoded: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         kept = Selections() if selections is None else selections
         self._in_parts = in_parts
+        self._encoded = encoded
         self._selection = kept.of(self.operation, self.variable_values.coerced, in_parts)
         self._relevant_sub_fields = self._selection.subfields  # the executor's own memo, living longer
 
@@ -156,8 +169,17 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             return super().execute_field(parent_type, source, field_details_list, path, position_context)
         kind = prepared.definition.type
         info = self.build_resolve_info(prepared.definition, prepared.nodes, parent_type, path)
-        answering = prepared.resolve(source, info)
-        return self.complete_awaitable_value(kind, field_details_list, info, path, answering, position_context)
+        try:
+            answer = prepared.resolve(source, info)
+        except Exception as error:
+            self.handle_field_error(error, kind, field_details_list, path)
+            return None
+        if type(answer) is dict:
+            told = self._projected(cast("GraphQLObjectType", kind), field_details_list, info, path, answer)
+            if told is not None:
+                return told
+            answer = _ready(answer)
+        return self.complete_awaitable_value(kind, field_details_list, info, path, answer, position_context)
 
     def _prepared(self, parent_type: GraphQLObjectType, field_details_list: Any) -> Prepared | None:
         """The field with its arguments read, None when they have to be read anew each time."""
@@ -191,13 +213,33 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         if type(result) is dict and not _middlewares(self):
-            projection = self._projection(return_type, field_details_list)
-            if projection is not None:
-                try:
-                    return projection.complete([result], {dict})[0]
-                except Unusual:
-                    pass  # the ordinary path knows what to say
+            told = self._projected(return_type, field_details_list, info, path, result)
+            if told is not None:
+                return told
         return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
+
+    def _projected(
+        self, return_type: GraphQLObjectType, field_details_list: Any, info: Any, path: Path, result: dict[str, Any]
+    ) -> Any:
+        """What is selected of a dict; None where the ordinary path knows what to say."""
+        projection = self._projection(return_type, field_details_list)
+        if projection is None:
+            return None
+        _, query, _ = info.context.asked.get(id(path), _NOTHING_ASKED) if self._encoded else _NOTHING_ASKED
+        try:
+            if query is None:
+                return projection.complete([result], {dict})[0]
+            return self._told_report(query, projection, info.context.loader, result)
+        except Unusual:
+            return None
+
+    def _told_report(self, query: Any, projection: Projection, loader: Any, answer: dict[str, Any]) -> orjson.Fragment:
+        """A report's JSON: as it was told before in this form, or made now."""
+        text = loader.form(query, projection.form)
+        if text is None:
+            text = orjson.dumps(projection.complete([answer], {dict})[0])
+            loader.keep_form(query, projection.form, text)
+        return orjson.Fragment(text)
 
     def _projection(self, return_type: GraphQLObjectType, field_details_list: Any) -> Projection | None:
         """The selection's projection, None when it has none; the list is kept, so that its id stays its own."""
@@ -220,7 +262,8 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if not selected.grouped_field_set or (self._in_parts and selected.new_defer_usages):
             raise Unusual
         return project(
-            {name: self._compile_field(return_type, details) for name, details in selected.grouped_field_set.items()}
+            return_type.name,
+            {name: self._compile_field(return_type, details) for name, details in selected.grouped_field_set.items()},
         )
 
     def _compile_field(self, parent_type: GraphQLObjectType, details: Any) -> Field | Constant:
@@ -233,23 +276,26 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         described = definition.extensions.get("strawberry-definition") if definition else None
         if definition is None or described is None or described.base_resolver or definition.args:
             raise Unusual
-        complete, nullable = self._completion(definition.type, details)
-        return Field(described.python_name, complete, nullable)
+        complete, nullable, form = self._completion(definition.type, details)
+        return Field(described.python_name, complete, nullable, form)
 
     def _is_of_this_part(self, details: Any) -> bool:
         """Whether a field below one of this part of the answer is in the same part."""
         return not self._in_parts or get_filtered_defer_usage_set(details) == (self.defer_usage_set or RefSet())
 
-    def _completion(self, kind: Any, details: Any) -> tuple[Complete, bool]:
-        """How a column of this type is completed, and whether nulls may stand in it."""
+    def _completion(self, kind: Any, details: Any) -> tuple[Complete, bool, str]:
+        """How a column of this type is completed, whether nulls may stand in it, and the form of what is inside."""
         if isinstance(kind, GraphQLNonNull):
-            return self._completion(kind.of_type, details)[0], False
+            complete, _, form = self._completion(kind.of_type, details)
+            return complete, False, form
         if isinstance(kind, GraphQLList):
-            return _each_list(*self._completion(kind.of_type, details)), True
+            complete, nullable, form = self._completion(kind.of_type, details)
+            return _each_list(complete, nullable), True, form
         if is_leaf_type(kind):
-            return _LEAVES.get(kind.name) or _coerced_by(kind), True
+            return _LEAVES.get(kind.name) or _coerced_by(kind), True, ""
         if isinstance(kind, GraphQLObjectType):
-            return self._compile(kind, details).complete, True
+            projection = self._compile(kind, details)
+            return projection.complete, True, projection.form
         raise Unusual
 
 
@@ -260,6 +306,7 @@ class Field:
     key: str
     complete: Complete
     nullable: bool
+    form: str  # of what is selected inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +323,7 @@ class Projection:
     fields: tuple[tuple[str, Field], ...]
     template: dict[str, Any]  # with what is the same in every row
     read: Callable[[dict[str, Any]], Any]  # the keys' values of one dict, in the order of ``fields``
+    form: str  # the type and all that is selected: equal forms of equal answers are equal JSON
 
     def complete(self, values: Column, kinds: set[type]) -> list[Any]:
         """The selected part of every dict.  Raises ``Unusual``."""
@@ -297,12 +345,20 @@ class Projection:
         return ([value.get(field.key) for value in values] for _, field in self.fields)
 
 
-def project(selected: dict[str, Field | Constant]) -> Projection:
-    """The projection that gives these fields under these response names, in this order."""
+def project(kind: str, selected: dict[str, Field | Constant]) -> Projection:
+    """The projection that gives these fields of a type under these response names, in this order."""
     fields = tuple((name, field) for name, field in selected.items() if isinstance(field, Field))
     template = {name: field.value if isinstance(field, Constant) else None for name, field in selected.items()}
     read = itemgetter(*(field.key for _, field in fields)) if fields else dict[str, Any]
-    return Projection(fields, template, read)
+    told = ",".join(f"{name}:{field.key}{field.form}" for name, field in fields)
+    constants = ",".join(
+        f"{place}:{name}" for place, name in enumerate(selected) if isinstance(selected[name], Constant)
+    )
+    return Projection(fields, template, read, f"{kind}({told};{constants})")
+
+
+async def _ready(answer: dict[str, Any]) -> dict[str, Any]:
+    return answer
 
 
 def _holds_variable(value: Any) -> bool:

@@ -170,9 +170,14 @@ class FaninSchema(strawberry.Schema):
         variables: Mapping[str, Any],
         context: RequestContext | None,
         operation_name: str | None = None,
+        *,
+        encoded: bool = False,
     ) -> ExecutionResult:
-        """Execute a document that was read, into one whole answer: ``@defer`` is as if it were not there."""
-        result = await self._executed(document, variables, context, operation_name)
+        """Execute a document that was read, into one whole answer: ``@defer`` is as if it were not there.
+
+        ``encoded`` is for those who write the data with orjson and never look inside: reports are fragments of JSON.
+        """
+        result = await self._executed(document, variables, context, operation_name, encoded=encoded)
         return ExecutionResult(data=result.data, errors=result.errors)
 
     async def answer_in_parts(
@@ -196,6 +201,7 @@ class FaninSchema(strawberry.Schema):
         operation_name: str | None,
         *,
         in_parts: bool = False,
+        encoded: bool = False,
     ) -> Any:
         refusals = document.refused(operation_name, variables)
         if refusals or document.node is None:
@@ -212,6 +218,7 @@ class FaninSchema(strawberry.Schema):
             hide_suggestions=not document.rules.suggestions,
             selections=document.selections,
             in_parts=in_parts,
+            encoded=encoded,
         )
         result = (
             answered

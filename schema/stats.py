@@ -118,8 +118,9 @@ def _report_field(endpoint: Endpoint) -> Any:
 
 
 def _resolver(endpoint: Endpoint) -> Callable[..., Awaitable[Any]]:
-    def resolve(self: Any, info: Info, **arguments: Any) -> Awaitable[Any]:
-        return _answer(lambda: _question(endpoint, self.scope, arguments), self, info)
+    async def resolve(self: Any, info: Info, **arguments: Any) -> Any:
+        answer = _answer(lambda: _question(endpoint, self.scope, arguments), self, info)
+        return await answer if isinstance(answer, Awaitable) else answer
 
     return resolve
 
@@ -142,10 +143,10 @@ class DirectResolver:
         self._endpoint = endpoint
         self._words = {camel_case(argument.name): argument.name for argument in arguments_of(endpoint)}
 
-    def __call__(self, stats: Any, info: GraphQLResolveInfo, **arguments: Any) -> Awaitable[Any]:
+    def __call__(self, stats: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
         return _answer(lambda: self._question(stats.scope, arguments), stats, info)
 
-    def prepared(self, arguments: dict[str, Any]) -> Callable[[Any, Any], Awaitable[Any]]:
+    def prepared(self, arguments: dict[str, Any]) -> Callable[[Any, Any], Any]:
         """A resolver for arguments that are always the same: in the same scope they make the same question."""
         asked: list[StatsQuery] = []
 
@@ -160,17 +161,34 @@ class DirectResolver:
         return _question(self._endpoint, scope, {self._words[name]: value for name, value in arguments.items()})
 
 
-async def _answer(question: Callable[[], StatsQuery], stats: Any, info: Any) -> Any:
+def _answer(question: Callable[[], StatsQuery], stats: Any, info: Any) -> Any:
+    """The answer where it is kept, else what has to be awaited for it."""
     began = time.perf_counter()
     try:
         asked = question()
         remember(info, asked, stats.level)
         info.context.charge(asked)
+        answer = info.context.loader.kept(asked)
+    except Exception:
+        _tell_time(info, began)
+        raise
+    if answer is None:
+        return _loaded(asked, info, began)
+    _tell_time(info, began)
+    return answer
+
+
+async def _loaded(asked: StatsQuery, info: Any, began: float) -> Any:
+    try:
         return await info.context.loader.load(asked)
     finally:
-        path = ".".join(key for key in info.path.as_list() if isinstance(key, str))  # alike in all rows of a list
-        taken = (time.perf_counter() - began) * 1000
-        info.context.report_ms[path] = max(taken, info.context.report_ms.get(path, 0.0))
+        _tell_time(info, began)
+
+
+def _tell_time(info: Any, began: float) -> None:
+    path = ".".join(key for key in info.path.as_list() if isinstance(key, str))  # alike in all rows of a list
+    taken = (time.perf_counter() - began) * 1000
+    info.context.report_ms[path] = max(taken, info.context.report_ms.get(path, 0.0))
 
 
 def _question(endpoint: Endpoint, scope: Scope, arguments: dict[str, Any]) -> StatsQuery:

@@ -35,12 +35,12 @@ class Callers:
 
     @property
     def are_counted(self) -> bool:
-        return self._counts_open or not self._credentials.is_open
+        return self._counts_open or not (self._credentials.is_open or self._credentials.passed_on)
 
     def identify(self, connection: HTTPConnection, shown: Headers) -> tuple[Identity, StatsError | None]:
         """Who asks, and why they may not.  Whoever cannot be known is counted by address, so that guessing is slow."""
         try:
-            identity = self._credentials.identity(shown, self._clock()) or self.anyone(connection)
+            identity = self._credentials.identity(shown, self._clock()) or self._passed_on(connection, shown)
         except Unauthorized as error:
             return self.anyone(connection), error
         try:
@@ -48,6 +48,10 @@ class Callers:
         except StatsError as error:
             return identity, error
         return identity, None
+
+    def _passed_on(self, connection: HTTPConnection, shown: Headers) -> Identity:
+        """Anyone, with what is for an upstream to judge.  They are counted by address, so that keys cannot be made up."""
+        return replace(self.anyone(connection), shown=self._credentials.passed(shown))
 
     def anyone(self, connection: HTTPConnection) -> Identity:
         address = connection.client.host if connection.client else None

@@ -10,7 +10,7 @@ from typing import Protocol
 from starlette.datastructures import Headers
 
 from ..catalog.errors import Forbidden, Unauthorized
-from ..catalog.identity import ANYONE, READ_STATS, Identity, Means
+from ..catalog.identity import ANYONE, READ_STATS, Identity, Means, Shown
 from .keys import PREFIX, KeyRing
 
 
@@ -24,23 +24,36 @@ class TokenReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How callers show who they are.  ``may_be_open``: as long as there is nothing to show, everyone may read."""
+    """How callers show who they are.  ``may_be_open``: as long as there is nothing to show, everyone may read.
+
+    Where credentials are ``passed_on`` to an upstream, something must be shown, and it is for the upstream to judge.
+    """
 
     keys: KeyRing | None = None
     tokens: TokenReader | None = None
     may_be_open: bool = True
+    passed_on: bool = False
 
     @property
     def is_open(self) -> bool:
         """Looked at for each request: the first key closes a running server."""
-        return self.may_be_open and self.tokens is None and not (self.keys is not None and self.keys.asks)
+        return self.may_be_open and not self.asks
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is something to show."""
+        return self.passed_on or self.tokens is not None or (self.keys is not None and self.keys.asks)
 
     def identity(self, headers: Headers, now: datetime) -> Identity | None:
-        """Who asks; None for whoever shows nothing on an open server, where nothing shown is looked at.
+        """Who asks; None on an open server, where nothing shown is looked at, and where an upstream is to judge.
 
         Raises ``Unauthorized`` for credentials that are missing or wrong.
         """
         if self.is_open:
+            return None
+        if self.passed_on:
+            if not self.passed(headers):
+                raise Unauthorized("Authentication required")
             return None
         if key := headers.get("x-api-key", "").strip():
             return self._of_key(key, now)  # first, since it is the narrower grant
@@ -52,6 +65,11 @@ class Credentials:
         if self.tokens is None:
             raise Unauthorized("Invalid token")
         return self.tokens.identity(shown, now)
+
+    def passed(self, headers: Headers) -> Shown:
+        """What is shown to the upstream."""
+        names = ("x-api-key", "authorization") if self.passed_on else ()
+        return tuple((name, text) for name in names if (text := headers.get(name, "").strip()))
 
     def _of_key(self, key: str, now: datetime) -> Identity:
         if self.keys is None:

@@ -20,6 +20,7 @@ from ..catalog.identity import ANYONE, NOBODY
 from ..catalog.plans import PLANS, Plan
 from ..rest_compat.responses import error_response
 from ..schema.engine import Engine
+from ..schema.notes import present_notes
 from ..schema.reading import reading_as
 from .callers import Callers
 from .counters import Counters, MemoryCounters
@@ -27,6 +28,7 @@ from .credentials import Credentials, TokenReader
 from .graphiql import GRAPHQL_PATH, STATIC_PATH, wants_page
 from .hosts import Hosts
 from .keys import KeyRing
+from .observing import METRICS_PATH
 from .rate_limits import RateLimits, Standing
 from .settings import ServerSettings
 
@@ -83,6 +85,7 @@ class Entrance:
 
     async def _ask(self, request: Request, receive: Receive, send: Send) -> None:
         identity, refusal = self._callers.identify(request, request.headers)
+        present_notes().caller = identity.name
         standing = await self._callers.count(identity, refusal, _path(request.scope))
         told = _telling(request.scope, send, standing)
         if refusal := standing.refusal or refusal:
@@ -111,11 +114,12 @@ def entrance(engine: Engine, settings: ServerSettings) -> tuple[list[Middleware]
 def open_credentials(settings: ServerSettings) -> Credentials:
     """What callers must show.  Raises ``BadRequest`` for a damaged key file, unsafe keys or a missing extra."""
     keys = None if settings.keys_file is None else KeyRing(settings.keys_file)
-    return Credentials(keys, _token_reader(settings), settings.may_be_open)
+    return Credentials(keys, _token_reader(settings), settings.may_be_open, settings.passes_credentials)
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
+    """Whether the entrance lets everyone through to an address; that of metrics has a guard of its own."""
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS) or path == METRICS_PATH
 
 
 def limit_headers(request: Request) -> Mapping[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, field
@@ -24,8 +23,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ..catalog.errors import StatsError
 from ..catalog.identity import Identity
 from ..catalog.limits import MAX_GRAPHQL_BYTES, MAX_SUBSCRIPTIONS
-from ..catalog.request_ids import present_request_id, request_called
+from ..catalog.request_ids import present_request_id
 from ..schema.engine import Engine
+from ..schema.notes import present_notes
+from ..schema.reading import reading_as
 from .callers import Callers
 from .graphiql import GRAPHQL_PATH
 from .live_answers import CHECK_EVERY_S, Fresh, LiveAnswers, Present
@@ -65,8 +66,7 @@ def socket_routes(
             await websocket.close(4406, "Subprotocol not acceptable")
             return
         await websocket.accept(SUBPROTOCOL)
-        with request_called(str(uuid.uuid4())):
-            await Conversation(websocket, engine, settings, callers, live).run()
+        await Conversation(websocket, engine, settings, callers, live).run()
 
     return [WebSocketRoute(path, connect) for path in (GRAPHQL_PATH, f"{GRAPHQL_PATH}/")]
 
@@ -156,6 +156,7 @@ class Conversation:
     def _count_as(self, identity: Identity) -> None:
         """Count the connection as that caller's, and no longer as another's.  Raises ``Ended`` for one too many."""
         self.held.close()
+        present_notes().caller = identity.name
         try:
             self.held.enter_context(self.live.connected(identity.name))
         except StatsError as error:
@@ -224,7 +225,8 @@ class Conversation:
             standing = await self.callers.count(identity, None, GRAPHQL_PATH)
             if standing.refusal:
                 raise standing.refusal
-            operation = read_operation(payload, self.persisted)
+            with reading_as(identity):
+                operation = read_operation(payload, self.persisted)
             async with aclosing(self._answers(operation, present)) as answers:
                 async for fresh in answers:
                     if fresh.outcome.refused:

@@ -35,6 +35,7 @@ from ..rest_compat.responses import (
 from ..schema.context import RequestContext
 from ..schema.cost import cost_of
 from ..schema.engine import Engine
+from ..schema.vantages import Vantage
 from .graphiql import GRAPHQL_PATH, graphiql_page, wants_page
 from .graphql_requests import read_entries
 from .live_answers import LiveAnswers
@@ -52,6 +53,7 @@ from .operations import (
 from .persisted_queries import PersistedQueries
 from .refusals import MethodNotAllowed
 from .streamed_answers import CutOff, StreamedAnswer
+from .told_tags import ToldTags
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 
@@ -71,6 +73,7 @@ class Run:
     sharing: Sharing
     cost: dict[str, Any]
     wall_ms: float
+    vantage: Vantage
 
     @property
     def headers(self) -> dict[str, str]:
@@ -86,6 +89,8 @@ def graphql_routes(
 ) -> list[Route]:
     """In production there is no GraphiQL, and what an answer cost is told only to those who ask for it."""
 
+    tags = ToldTags()
+
     async def graphql(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": ", ".join(METHODS)})
@@ -94,7 +99,7 @@ def graphql_routes(
             return error_response(request, NotFound(NO_PAGE)) if production else graphiql_page(request)
         try:
             return await _answer(
-                request, engine, persisted, live, tells_cost=_tells_cost(request, unless_said=not production)
+                request, engine, persisted, live, tags, tells_cost=_tells_cost(request, unless_said=not production)
             )
         except StatsError as error:
             return _refusal(request, error)
@@ -110,7 +115,13 @@ def _tells_cost(request: Request, *, unless_said: bool) -> bool:
 
 
 async def _answer(
-    request: Request, engine: Engine, persisted: PersistedQueries, live: LiveAnswers, *, tells_cost: bool
+    request: Request,
+    engine: Engine,
+    persisted: PersistedQueries,
+    live: LiveAnswers,
+    tags: ToldTags,
+    *,
+    tells_cost: bool,
 ) -> Response:
     streams = accepted_streams(request.headers)
     media_type = None if streams else negotiated(request.headers)
@@ -129,11 +140,11 @@ async def _answer(
     operation = read_operation(sent, persisted)
     if request.method != "POST":
         _check_read_only(operation, engine)
+        check_one_answer(operation, engine)
+        return await _revalidated(request, engine, tags, operation, media_type)
     check_one_answer(operation, engine)
     run = await _run(request, engine, [operation])
     (outcome,) = run.outcomes
-    if request.method != "POST":
-        return _revalidated(request, media_type, outcome, run.headers)
     body = outcome.body(run.extensions(tells_cost=tells_cost))
     return _response(body, media_type, _status(outcome, media_type), run.headers)
 
@@ -187,7 +198,7 @@ async def _run(request: Request, engine: Engine, operations: Sequence[Operation 
         running = asyncio.gather(*(_outcome(operation, engine, context) for operation in operations))
         outcomes = await unless_client_leaves(request, running)
     wall_ms = 1000 * (time.perf_counter() - started)
-    return Run(outcomes, context.loader.sharing, cost_of(context), wall_ms)
+    return Run(outcomes, context.loader.sharing, cost_of(context), wall_ms, context.vantage)
 
 
 async def _outcome(operation: Operation | StatsError, engine: Engine, context: RequestContext) -> Outcome:
@@ -206,7 +217,8 @@ async def _parts(engine: Engine, operation: Operation, *, tells_cost: bool) -> A
     started = time.perf_counter()
     async with engine.request() as context, aclosing(execute_in_parts(operation, context)) as parts:
         async for part in parts:
-            run = Run([], context.loader.sharing, cost_of(context), 1000 * (time.perf_counter() - started))
+            wall_ms = 1000 * (time.perf_counter() - started)
+            run = Run([], context.loader.sharing, cost_of(context), wall_ms, context.vantage)
             if isinstance(part, Outcome):
                 yield replace(run, outcomes=[part])
             else:
@@ -216,16 +228,33 @@ async def _parts(engine: Engine, operation: Operation, *, tells_cost: bool) -> A
 # --- answering ----------------------------------------------------------------------------------------------------
 
 
-def _revalidated(request: Request, media_type: str, outcome: Outcome, headers: Mapping[str, str]) -> Response:
-    """The answer to a GET, or that the client has it already.  Its cost is in ``Server-Timing`` alone: in the body it
-    would make every answer a new one.  With an error in it, it is not for keeping."""
-    body = outcome.body({})
+async def _revalidated(
+    request: Request, engine: Engine, tags: ToldTags, operation: Operation, media_type: str
+) -> Response:
+    """The answer to a GET, or that the client has it already, for which nothing is run where its tag is known.
+
+    Its cost is in ``Server-Timing`` alone: in the body it would make every answer a new one.  With an error in it, it is
+    not for keeping.
+    """
+    started = time.perf_counter()
+    given = ",".join(request.headers.getlist("if-none-match"))
+    if given and (known := tags.find(operation, media_type, engine)) and (held := tag_held(given, known)):
+        return _unchanged(held, {"Server-Timing": server_timing(1000 * (time.perf_counter() - started), Sharing())})
+    run = await _run(request, engine, [operation])
+    (outcome,) = run.outcomes
     if outcome.errors:
-        return _response(body, media_type, _status(outcome, media_type), {**headers, **NOT_STORED})
-    etag = etag_of(orjson.dumps(body), media_type)
-    if held := tag_held(",".join(request.headers.getlist("if-none-match")), etag):
-        return Response(status_code=304, headers={**headers, **VARY, **REVALIDATED, "ETag": held})
-    return _response(body, media_type, 200, {**headers, **REVALIDATED, "ETag": etag})
+        headers = {**run.headers, **NOT_STORED}
+        return _response(outcome.body({}), media_type, _status(outcome, media_type), headers)
+    body = orjson.dumps(outcome.body({}))
+    etag = etag_of(body, media_type)
+    tags.keep(operation, media_type, run.vantage, etag)
+    if held := tag_held(given, etag):
+        return _unchanged(held, run.headers)
+    return _written(body, media_type, 200, {**run.headers, **REVALIDATED, "ETag": etag})
+
+
+def _unchanged(held: str, headers: Mapping[str, str]) -> Response:
+    return Response(status_code=304, headers={**headers, **VARY, **REVALIDATED, "ETag": held})
 
 
 def _status(outcome: Outcome, media_type: str) -> int:
@@ -242,4 +271,8 @@ def _refusal(request: Request, error: StatsError) -> Response:
 
 
 def _response(body: Any, media_type: str, status: int, headers: Mapping[str, str]) -> Response:
-    return Response(orjson.dumps(body), status, {**VARY, **headers}, media_type=f"{media_type}; charset=utf-8")
+    return _written(orjson.dumps(body), media_type, status, headers)
+
+
+def _written(body: bytes, media_type: str, status: int, headers: Mapping[str, str]) -> Response:
+    return Response(body, status, {**VARY, **headers}, media_type=f"{media_type}; charset=utf-8")

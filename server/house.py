@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import uuid
@@ -12,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..catalog.errors import BadRequest, InternalError, NotFound
+from ..catalog.errors import BadRequest, InternalError, NotFound, WarehouseUnavailable
 from ..catalog.request_ids import request_called
 from ..rest_compat.responses import error_response
 from .entrance import limit_headers
@@ -36,15 +37,18 @@ class RequestIds:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _CALLERS_ID.fullmatch(given) else str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
+        began = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal began
             if message["type"] == "http.response.start":
+                began = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
                 for name, value in SAFE_HEADERS.items():
@@ -56,6 +60,19 @@ class RequestIds:
                 await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             log.info("request %s: its client left before it was read", request_id)
+        except asyncio.CancelledError:
+            if not is_leaving(scope):
+                raise
+            log.warning("request %s was cut off: the server's time to finish is over", request_id)
+            if not began:
+                cut_off = error_response(Request(scope), WarehouseUnavailable("The server is stopping; try again"))
+                await cut_off(scope, receive, send_with_headers)
+
+
+def is_leaving(scope: Scope) -> bool:
+    """Whether the server is about to stop.  What still runs when its patience ends is cancelled."""
+    readiness = getattr(getattr(scope.get("app"), "state", None), "readiness", None)
+    return readiness is not None and readiness.leaving
 
 
 async def told_http_error(request: Request, error: Exception) -> Response:

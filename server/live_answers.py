@@ -14,7 +14,6 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from graphql import GraphQLError
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
@@ -30,7 +29,7 @@ from ..schema.schema import schema
 from .callers import Callers
 from .data_versions import DataVersions
 from .graphiql import GRAPHQL_PATH
-from .operations import Operation, Outcome, Payload, execute, outcome_of, told_refusal
+from .operations import Operation, Outcome, Payload, execute, outcome_of, question_of, told_refusal
 from .streamed_answers import CutOff
 
 CHECK_EVERY_S = 2.0  # how long a revoked key may go on
@@ -175,7 +174,7 @@ class LiveAnswers:
 
     @contextmanager
     def _asking(self, operation: Operation) -> Iterator[Question]:
-        key = _question_of(operation)
+        key = question_of(operation)
         question = self._questions.setdefault(key, Question())
         question.subscribers += 1
         try:
@@ -218,12 +217,3 @@ class LiveAnswers:
                     return Fresh(await execute(operation, context), cost_of(context))
             finally:
                 await self._callers.limits.settle(reader)
-
-
-def _question_of(operation: Operation) -> Hashable:
-    """The same for operations that ask the same."""
-    try:
-        variables = orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # nested deeper than can be written, so it is no one else's
-        return object()
-    return operation.document, operation.name, variables

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from graphql import (
     ExecutionResult,
     ExperimentalIncrementalExecutionResults,
@@ -19,6 +20,7 @@ from ..catalog.errors import StatsError
 from ..schema.context import RequestContext
 from ..schema.documents import Document
 from ..schema.engine import Engine
+from ..schema.notes import present_notes
 from ..schema.schema import masked, schema
 from .graphql_requests import read_graphql_request
 from .persisted_queries import PersistedQueries
@@ -40,7 +42,10 @@ class Operation:
 
     def kinds(self, engine: Engine) -> set[OperationType]:
         """Query or subscription; more than one while it is not said which operation of the document is meant."""
-        return {meant.kind for meant in self.read(engine).named(self.name)}
+        meant = self.read(engine).named(self.name)
+        for operation in meant:
+            present_notes().name_operation(operation.name)
+        return {operation.kind for operation in meant}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,15 @@ def read_operation(entry: Any, persisted: PersistedQueries) -> Operation:
     return Operation(document, asked.operation_name, asked.variables or {})
 
 
+def question_of(operation: Operation) -> Hashable:
+    """The same for operations that ask the same."""
+    try:
+        variables = orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # nested deeper than can be written, so it is no one else's
+        return object()
+    return operation.document, operation.name, variables
+
+
 def check_one_answer(operation: Operation, engine: Engine) -> None:
     """Raises ``NotAcceptable`` for a subscription, whose answers are a stream."""
     if OperationType.SUBSCRIPTION in operation.kinds(engine):
@@ -74,14 +88,10 @@ def check_one_answer(operation: Operation, engine: Engine) -> None:
 
 
 async def execute(operation: Operation, context: RequestContext) -> Outcome:
-    """The whole answer in one piece."""
+    """The whole answer in one piece, its reports as fragments of JSON: it is written by orjson and not looked into."""
     context.allow_rows()
-    result = await schema.execute(
-        operation.document,
-        variable_values=operation.variables,
-        operation_name=operation.name,
-        context_value=context,
-    )
+    document = context.documents.read(operation.document, schema.graphql_schema)
+    result = await schema.answer(document, operation.variables, context, operation.name, encoded=True)
     return outcome_of(result.data, result.errors)
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Protocol
 import orjson
 
 from ..catalog.errors import BadRequest, Forbidden
+from ..schema.reading import present_reader
 from .refusals import HTTPRefusal
 
 MAX_KEPT = 1_000
@@ -44,13 +45,19 @@ class PersistedQueries(Protocol):
         ...
 
 
+Kept = tuple[frozenset[str] | None, str]  # for whom, by the accounts they read, and the hash
+
+
 class KeptQueries:
-    """Automatic persisted queries of this process: those used last, bounded by their number and their bytes."""
+    """Automatic persisted queries of this process: those used last, bounded by their number and their bytes.
+
+    What is kept is kept for those who read the same accounts: a hash that is known would tell others what these asked.
+    """
 
     def __init__(self, most: int = MAX_KEPT, most_bytes: int = MAX_KEPT_BYTES) -> None:
         self._most = most
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._kept: OrderedDict[Kept, str] = OrderedDict()
         self._bytes = 0
 
     def document(self, query: str | None, document_id: str | None) -> str:
@@ -58,24 +65,25 @@ class KeptQueries:
         if document_id is None:
             return query or ""
         document_id = document_id.lower()
+        kept = present_reader().identity.accounts, document_id
         if query is None:
-            return self._recalled(document_id)
+            return self._recalled(kept)
         if sha256(query.encode()).hexdigest() != document_id:
             raise BadRequest("The id of a persisted query must be the SHA-256 of query, in hexadecimal digits")
-        self._keep(document_id, query)
+        self._keep(kept, query)
         return query
 
-    def _recalled(self, document_id: str) -> str:
-        if document_id not in self._kept:
+    def _recalled(self, kept: Kept) -> str:
+        if kept not in self._kept:
             raise PersistedQueryNotFound("PersistedQueryNotFound")
-        self._kept.move_to_end(document_id)
-        return self._kept[document_id]
+        self._kept.move_to_end(kept)
+        return self._kept[kept]
 
-    def _keep(self, document_id: str, query: str) -> None:
-        if document_id not in self._kept:
+    def _keep(self, kept: Kept, query: str) -> None:
+        if kept not in self._kept:
             self._bytes += len(query.encode())
-        self._kept[document_id] = query
-        self._kept.move_to_end(document_id)
+        self._kept[kept] = query
+        self._kept.move_to_end(kept)
         while len(self._kept) > self._most or self._bytes > self._most_bytes:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= len(dropped.encode())

@@ -1,63 +1,100 @@
-"""The server process: uvicorn, which lets whoever follows something go before it closes their connections."""
+"""The server process: uvicorn, which first says that it leaves, then lets go of whoever follows something, then stops.
+
+Asked to stop, it is no longer ready but serves on for the time that a balancer needs to notice; then it takes no new
+connection, ends subscriptions with the code that says so, and gives what is under way a bounded time to finish.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import signal
+import ipaddress
 import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 
+from ..catalog.errors import BadRequest
 from ..catalog.limits import MAX_GRAPHQL_BYTES
+from .settings import TRUSTED_PROXIES
 
-# Of requests under way when the server is asked to stop; live ones end by themselves.
 GRACE_S = 10
+TICK_S = 0.1
 
 
-def server_config(app: Any, **options: Any) -> uvicorn.Config:
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a server process takes leave, and whose word about a client's address it believes."""
+
+    drain_s: int = 0  # served on after being asked to stop, while saying that it is not ready
+    grace_s: int = GRACE_S  # of requests under way after that
+    trusted_proxies: tuple[str, ...] = ()  # addresses and networks
+
+
+def read_proxies(text: str) -> tuple[str, ...]:
+    """Addresses and networks, joined by commas.  Raises ``BadRequest`` for what is none."""
+    proxies = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError:
+            raise BadRequest(f"{TRUSTED_PROXIES}: '{proxy[:80]}' is no address or network such as 10.0.0.0/8") from None
+    return proxies
+
+
+def server_config(app: Any, manners: Manners | None = None, **options: Any) -> uvicorn.Config:
     """How the application is served, whatever starts it."""
+    manners = manners or Manners()
     return uvicorn.Config(
         app,
+        log_config=None,  # messages go where all others go (log_output.py)
         log_level="warning",
+        access_log=False,
         lifespan="on",
         ws_max_size=MAX_GRAPHQL_BYTES,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=manners.grace_s,
+        proxy_headers=bool(manners.trusted_proxies),
+        forwarded_allow_ips=list(manners.trusted_proxies),
         **options,
     )
 
 
 class Server(uvicorn.Server):
-    """Serves an application whose ``state.live`` is told first when it stops."""
+    """Serves an application whose ``state`` tells its ``readiness`` and ``live`` subscriptions.
+
+    It stops at a signal, or once it is ``asked`` to.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain_s: float = 0, asked: Callable[[], bool] = lambda: False) -> None:
+        super().__init__(config)
+        self._drain_s = drain_s
+        self._asked = asked
+
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit = self.should_exit or self._asked()
+        return await super().on_tick(counter)
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        if readiness := self._told("readiness"):
+            readiness.leave()
+        # Whoever keeps a connection open asks for its next request elsewhere.
+        self.config.encoded_headers.append((b"connection", b"close"))
+        until = time.monotonic() + self._drain_s
+        while time.monotonic() < until and len(self._captured_signals) < 2:  # a second signal: at once
+            await self.on_tick(0)
+            await asyncio.sleep(TICK_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        live = getattr(getattr(self.config.app, "state", None), "live", None)
-        if live is not None:
+        for server in self.servers:
+            server.close()
+        for listening in sockets or ():
+            listening.close()
+        if live := self._told("live"):
             await live.close()
         await super().shutdown(sockets)
 
-
-def leave_before_stopping(app: Starlette) -> None:
-    """The same for a worker process, whose server is made by uvicorn: it hears of its end by a signal, and we before it.
-
-    To be called inside the running loop, when the server listens to its signals.
-    """
-    loop = asyncio.get_running_loop()
-    leaving: set[asyncio.Task[None]] = set()  # the loop itself would forget them
-
-    def chain(ending: signal.Signals) -> None:
-        stop = signal.getsignal(ending)
-
-        async def leave(number: int) -> None:
-            await app.state.live.close()
-            if callable(stop):
-                stop(number, None)
-
-        def begin(number: int) -> None:
-            leaving.add(loop.create_task(leave(number)))
-
-        signal.signal(ending, lambda number, _frame: loop.call_soon_threadsafe(begin, number))
-
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        chain(ending)
+    def _told(self, name: str) -> Any:
+        return getattr(getattr(self.config.app, "state", None), name, None)

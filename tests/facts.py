@@ -18,6 +18,7 @@ from fanin.app import create_app
 from fanin.catalog.accounts import Account
 from fanin.resolvers.cache import AnswerCache
 from fanin.schema.engine import Engine
+from fanin.server.settings import ServerSettings
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 from fanin.warehouse.manifest import read_manifest
@@ -117,9 +118,9 @@ def engine_over(path: Path, now: datetime = NOW, *, cache_bytes: int = 0) -> Ite
         warehouse.close()
 
 
-def client_of(engine: Engine) -> httpx.AsyncClient:
+def client_of(engine: Engine, settings: ServerSettings | None = None) -> httpx.AsyncClient:
     """A client that talks to the application in process."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(engine)), base_url="http://fanin.test")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(engine, settings)), base_url="http://fanin.test")
 
 
 def without(answer: Mapping[str, Any], *names: str) -> dict[str, Any]:

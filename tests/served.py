@@ -22,9 +22,10 @@ Payload = dict[str, Any]
 
 @asynccontextmanager
 async def served(app: Any, **config: Any) -> AsyncIterator[str]:
-    """Serve an application on a free port of 127.0.0.1; gives host and port."""
+    """Serve an application, or what a whole configuration says, on a free port of 127.0.0.1; gives host and port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = Server(uvicorn.Config(app, log_config=None, access_log=False, **config))
+        whole = isinstance(app, uvicorn.Config)
+        server = Server(app if whole else uvicorn.Config(app, log_config=None, access_log=False, **config))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             while not server.started:  # noqa: ASYNC110  uvicorn has no event for it

@@ -46,6 +46,10 @@ class Encoder:
             "value": np.array([row[2] for row in rows], dtype=object),
         }
 
+    def settle(self) -> None:
+        """Take what has been added for known: it is written."""
+        self._known = {lexicon: len(codes) for lexicon, codes in self._codes.items()}
+
 
 class LocalTime:
     """UTC seconds to the account's local day and hour.  Offsets change at whole minutes: at 00:01 where it was thought

@@ -31,21 +31,24 @@ LATE_SHARE = 4  # one session in so many may stand behind later ones
 AT = "@"  # between an account's id, which cannot hold it, and the rest of a file's name
 
 
-class Draft:
-    """One account's next file.  ``number`` is the account's in it, ``days`` are those whose facts have changed, ``changes``
-    is how often its data did."""
+class AccountTables:
+    """The tables of one account, open for writing.  ``number`` is the account's in them, ``days`` are those whose facts have
+    changed, ``changes`` is how often its data did."""
 
-    def __init__(self, path: Path, account: Account, entry: Entry | None, layout: int = LAYOUT) -> None:
-        """A copy of the entry's file, or an empty file when there is none.  ``path`` is the warehouse's."""
-        self.path = path
+    def __init__(self, connection: duckdb.DuckDBPyConnection, account: Account, number: int = 1) -> None:
+        self._connection = connection
+        self._encoder: Encoder | None = None
         self.account = account
-        self.number = entry.number if entry else 1
-        self.stamp = uuid.uuid4().hex
-        self.file = new_file(path, account.id, self.stamp)
+        self.number = number
         self.days: set[int] = set()
         self.changes = 0
-        self._connection = _opened(self.file, path, entry, layout)
-        self._encoder: Encoder | None = None
+
+    @classmethod
+    def in_memory(cls, account: Account) -> AccountTables:
+        """Empty ones, which go away with the object."""
+        connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
+        _run(connection, create_statements())
+        return cls(connection, account)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -69,21 +72,34 @@ class Draft:
 
     def count_late(self, sessions: int) -> None:
         """Tell how many sessions were appended behind later ones; when they are many, all are put in order again."""
-        connection = self._connection
-        connection.execute("UPDATE fanin_meta SET late_sessions = late_sessions + ?", [sessions])
-        ((late, every),) = connection.execute(
+        self._connection.execute("UPDATE fanin_meta SET late_sessions = late_sessions + ?", [sessions])
+        ((late, every),) = self._connection.execute(
             "SELECT late_sessions, (SELECT count(*) FROM sessions) FROM fanin_meta"
         ).fetchall()
         if late * LATE_SHARE <= every:
             return
         for statement in reorder_statements():
-            connection.execute(statement)
+            self._connection.execute(statement)
 
     def remember_import(self, digest: str, source_name: str, lines: int = 0) -> None:
         """Know content again by its digest, and tell where so many lines came from."""
         told = source_name.encode(errors="replace").decode()  # a file's name may be any bytes
         self._connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?)", [self.number, digest, told, lines])
         self.changes += 1
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Draft(AccountTables):
+    """One account's next file."""
+
+    def __init__(self, path: Path, account: Account, entry: Entry | None, layout: int = LAYOUT) -> None:
+        """A copy of the entry's file, or an empty file when there is none.  ``path`` is the warehouse's."""
+        self.path = path
+        self.stamp = uuid.uuid4().hex
+        self.file = new_file(path, account.id, self.stamp)
+        super().__init__(_opened(self.file, path, entry, layout), account, entry.number if entry else 1)
 
     def empty(self) -> None:
         """Begin with a new file: nothing of the old one is left, nor its words."""
@@ -132,9 +148,6 @@ class Draft:
             self._encoder = None
         roll_up(self._connection, self.number, self.days)
         self.days = set()
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def new_file(path: Path, account_id: str, stamp: str) -> Path:

@@ -2,6 +2,8 @@
 
 Two shapes: ``build_statement`` lets the engine group; ``build_rows_statement`` fetches the coded rows for
 ``grouping.py`` to group, which is faster for short windows, where planning many grouping sets costs more than reading.
+What both engines are asked alike, which rows and which sums, is rendered here for either dialect; the shape that ClickHouse
+groups in is in ``clickhouse_statements.py``.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from ..catalog.filters import Filter, Match, folded
 from ..catalog.metrics import METRICS
 from ..catalog.periods import Window
 from ..catalog.segments import Segment
+from .dialects import DUCKDB, Dialect
 from .store import Listing, Scan
 
 GROUPING_COLUMN = "grouping_id"
 WINDOW_COLUMN = "window_place"
 DAY_COLUMN = "row_day"
-DATABASE = "warehouse"  # the name under which the reader attaches the file
+DATABASE = DUCKDB.source.rstrip(".")
 _EPOCH = date(1970, 1, 1)
 
 
@@ -43,30 +46,30 @@ def day_number(day: date) -> int:
 def build_statement(scan: Scan, account_number: int) -> Statement:
     """The statement that groups: a row per group, marked with its window's place and the grouping it belongs to."""
     branches = tuple(scan.groupings_of(window) for window in scan.windows)
-    text = _text(scan.table, _restriction(scan), branches, scan.metrics)
+    text = _text(scan.table, restriction_of(scan), branches, scan.metrics)
     parameters: list[Any] = []
     for window in scan.windows:
-        parameters += _parameters(scan, account_number, (window,))
+        parameters += parameters_of(scan, account_number, (window,))
     return Statement(text, parameters)
 
 
 def build_rows_statement(scan: Scan, account_number: int) -> Statement:
     """The statement that fetches every row of a scan: its day, the dimensions' codes, and what it adds to each metric."""
-    text = _rows_text(scan.table, len(scan.windows), _restriction(scan), scan.groupings, scan.metrics)
-    return Statement(text, _parameters(scan, account_number, scan.windows))
+    text = _rows_text(scan.table, len(scan.windows), restriction_of(scan), scan.groupings, scan.metrics)
+    return Statement(text, parameters_of(scan, account_number, scan.windows))
 
 
 def build_listing(listing: Listing, account_number: int) -> Statement:
     """The statement of a listing."""
-    columns = [_listed(listing.table, name) for name in listing.columns]
+    columns = [listed(listing.table, name) for name in listing.columns]
     text = (
         f"SELECT {', '.join(columns)}\nFROM {DATABASE}.{listing.table.value}\n"
-        f"WHERE {_conditions(listing.table, 1, _restriction(listing))}"
+        f"WHERE {conditions_of(listing.table, 1, restriction_of(listing))}"
     )
-    return Statement(text, _parameters(listing, account_number, (listing.window,)))
+    return Statement(text, parameters_of(listing, account_number, (listing.window,)))
 
 
-def _listed(table: Table, name: str) -> str:
+def listed(table: Table, name: str) -> str:
     """A dimension under its name, or a stored column.  ValueError for what is neither."""
     if name in DIMENSIONS:
         return f"{DIMENSIONS[name].column(table)} AS {name}"
@@ -93,7 +96,7 @@ _FilterShape = tuple[str, Match, bool, int, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class _Restriction:
+class Restriction:
     """What of filters and segment is in the text: all but their values."""
 
     filters: tuple[_FilterShape, ...]
@@ -101,9 +104,9 @@ class _Restriction:
     not_groups: tuple[tuple[_FilterShape, ...], ...] = ()
 
 
-def _restriction(scan: Scan | Listing) -> _Restriction:
+def restriction_of(scan: Scan | Listing) -> Restriction:
     segment = scan.segment or Segment()
-    return _Restriction(
+    return Restriction(
         _shapes(scan.filters),
         tuple(_shapes(group) for group in segment.groups),
         tuple(_shapes(group) for group in segment.not_groups),
@@ -117,20 +120,31 @@ def _shapes(conditions: Iterable[Filter]) -> tuple[_FilterShape, ...]:
     )
 
 
-def _parameters(scan: Scan | Listing, account_number: int, windows: Iterable[Window]) -> list[Any]:
-    """The values in the order of the text: account, days, then those of every condition."""
+def parameters_of(
+    scan: Scan | Listing,
+    account_number: int,
+    windows: Iterable[Window],
+    dialect: Dialect = DUCKDB,
+    version: int | None = None,
+) -> list[Any]:
+    """The values in the order of the text: account, its version where the store keeps several, days, then those of every
+    condition."""
     segment = scan.segment or Segment()
     conditions = (*scan.filters, *chain.from_iterable(segment.groups), *chain.from_iterable(segment.not_groups))
+    own = [account_number] if version is None else [account_number, version]
     bounds = [day_number(day) for window in windows for day in (window.start, window.end)]
-    return [account_number, *bounds, *chain.from_iterable(_values(given, account_number) for given in conditions)]
+    values = (_values(given, account_number, dialect) for given in conditions)
+    return [*own, *bounds, *chain.from_iterable(values)]
 
 
-def _values(condition: Filter, account_number: int) -> Iterator[Any]:
+def _values(condition: Filter, account_number: int, dialect: Dialect) -> Iterator[Any]:
     dimension = DIMENSIONS[condition.field]
     yield account_number
     yield dimension.lexicon_name
-    fold = condition.match is not Match.REGEX and dimension.ignore_case
-    yield from (folded(value) if fold else value for value in condition.values)
+    if condition.match is Match.REGEX:
+        yield from (dialect.pattern(value, dimension.ignore_case) for value in condition.values)
+    else:
+        yield from map(folded, condition.values) if dimension.ignore_case else condition.values
 
 
 def build_block_statement(table: Table, account_number: int, first: int, last: int) -> Statement:
@@ -152,13 +166,14 @@ def build_block_statement(table: Table, account_number: int, first: int, last: i
 def build_passing_statement(condition: Filter, account_number: int) -> Statement:
     """The statement that tells the codes whose value passes a condition, negation aside."""
     ((name, match, _, count, ignore_case),) = _shapes([condition])
-    return Statement(_codes_passing(name, match, count, ignore_case), list(_values(condition, account_number)))
+    text = _codes_passing(name, match, count, ignore_case, DUCKDB)
+    return Statement(text, list(_values(condition, account_number, DUCKDB)))
 
 
 @lru_cache(maxsize=512)
 def _text(
     table: Table,
-    restriction: _Restriction,
+    restriction: Restriction,
     branches: tuple[tuple[tuple[str, ...], ...], ...],
     metrics: tuple[str, ...],
 ) -> str:
@@ -172,7 +187,7 @@ def _text(
 
 def _branch(
     table: Table,
-    restriction: _Restriction,
+    restriction: Restriction,
     place: int,
     groupings: tuple[tuple[str, ...], ...],
     all_dimensions: tuple[str, ...],
@@ -188,7 +203,7 @@ def _branch(
         f"SELECT {', '.join([*marks, *keys, *sums])}\n"
         f"FROM (\n  SELECT {', '.join(_inner_columns(table, dimensions, metrics))}\n"
         f"  FROM {DATABASE}.{table.value}\n"
-        f"  WHERE {_conditions(table, 1, restriction)}\n)\n"
+        f"  WHERE {conditions_of(table, 1, restriction)}\n)\n"
         f"GROUP BY GROUPING SETS ({sets})"
     )
 
@@ -197,7 +212,7 @@ def _branch(
 def _rows_text(
     table: Table,
     windows: int,
-    restriction: _Restriction,
+    restriction: Restriction,
     groupings: tuple[tuple[str, ...], ...],
     metrics: tuple[str, ...],
 ) -> str:
@@ -207,15 +222,13 @@ def _rows_text(
     return (
         f"SELECT day AS {DAY_COLUMN}, {', '.join([*columns, *added])}\n"
         f"FROM {DATABASE}.{table.value}\n"
-        f"WHERE {_conditions(table, windows, restriction)}"
+        f"WHERE {conditions_of(table, windows, restriction)}"
     )
 
 
-def sum_of(metric: str, table: Table) -> str:
+def sum_of(metric: str, table: Table, dialect: Dialect = DUCKDB) -> str:
     """The SQL that sums a metric over a fact table."""
-    aggregate = METRICS[metric].aggregates[table]
-    where = f" FILTER (WHERE {aggregate.where})" if aggregate.where else ""
-    return f"CAST({aggregate.total}{where} AS BIGINT)"
+    return dialect.total(METRICS[metric].aggregates[table])
 
 
 def _inner_columns(table: Table, dimensions: tuple[str, ...], metrics: tuple[str, ...]) -> Iterator[str]:
@@ -231,37 +244,38 @@ def _inner_columns(table: Table, dimensions: tuple[str, ...], metrics: tuple[str
         yield "account"  # counting rows takes a column to select
 
 
-def _conditions(table: Table, windows: int, restriction: _Restriction) -> str:
-    conditions = ["account = ?", f"({' OR '.join(['day BETWEEN ? AND ?'] * windows)})"]
-    conditions += [_predicate(table, shape) for shape in restriction.filters]
+def conditions_of(table: Table, windows: int, restriction: Restriction, dialect: Dialect = DUCKDB) -> str:
+    """What the rows of a question have in common: account, windows, filters and segment."""
+    span = f"day BETWEEN {dialect.number} AND {dialect.number}"
+    conditions = [dialect.own, f"({' OR '.join([span] * windows)})"]
+    conditions += [_predicate(table, shape, dialect) for shape in restriction.filters]
     if restriction.groups:
-        conditions.append(f"({' OR '.join(_all_of(table, group) for group in restriction.groups)})")
-    conditions += [f"NOT {_all_of(table, group)}" for group in restriction.not_groups]
+        conditions.append(f"({' OR '.join(_all_of(table, group, dialect) for group in restriction.groups)})")
+    conditions += [f"NOT {_all_of(table, group, dialect)}" for group in restriction.not_groups]
     return "\n    AND ".join(conditions)
 
 
-def _all_of(table: Table, group: tuple[_FilterShape, ...]) -> str:
-    return f"({' AND '.join(_predicate(table, shape) for shape in group)})"
+def _all_of(table: Table, group: tuple[_FilterShape, ...], dialect: Dialect) -> str:
+    return f"({' AND '.join(_predicate(table, shape, dialect) for shape in group)})"
 
 
-def _predicate(table: Table, shape: _FilterShape) -> str:
+def _predicate(table: Table, shape: _FilterShape, dialect: Dialect) -> str:
     """Filters look at the lexicon, which is short, and hand the facts a set of codes."""
     name, match, negated, count, ignore_case = shape
     column = DIMENSIONS[name].column(table)
-    return f"{column} {'NOT IN' if negated else 'IN'} ({_codes_passing(name, match, count, ignore_case)})"
+    return f"{column} {'NOT IN' if negated else 'IN'} ({_codes_passing(name, match, count, ignore_case, dialect)})"
 
 
-def _codes_passing(name: str, match: Match, count: int, ignore_case: bool) -> str:
-    told = DIMENSIONS[name].told_from
-    value = f"lower({told})" if ignore_case else told
-    test = {
-        Match.ONE_OF: f"{value} IN ({', '.join(['?'] * count)})",
-        Match.CONTAINS: f"contains({value}, ?)",
-        Match.STARTS_WITH: f"starts_with({value}, ?)",
-        Match.ENDS_WITH: f"ends_with({value}, ?)",
-        Match.REGEX: f"regexp_matches({told}, ?, '{'i' if ignore_case else 'c'}')",
-    }[match]
-    return f"SELECT code FROM {DATABASE}.lexicon WHERE account = ? AND dimension = ? AND {test}"
+def _codes_passing(name: str, match: Match, count: int, ignore_case: bool, dialect: Dialect) -> str:
+    pattern = DIMENSIONS[name].told_from
+    word = dialect.folded if ignore_case and match is not Match.REGEX else "value"
+    value = dialect.told.format(pattern=pattern) if pattern else word
+    marks = ", ".join([dialect.text] * count)
+    test = dialect.matches[match].format(value=value, marks=marks, case="i" if ignore_case else "c")
+    return (
+        f"SELECT code FROM {dialect.source}lexicon "
+        f"WHERE account = {dialect.account} AND dimension = {dialect.text} AND {test}"
+    )
 
 
 # The columns of each fact table that metrics are summed from.

@@ -1,22 +1,26 @@
-"""What the engine asks of a place where the numbers live: a snapshot, its accounts, and scans; and what an import does.
+"""What the engine asks of a place where the numbers live: a snapshot, its accounts, and scans, or else whole reports; and
+what an import does.
 
-How facts lie on disk is the store's own business; whoever answers the first two protocols can stand behind the gateway,
-and whoever answers the third can be imported into.
+How facts lie on disk is the store's own business; whoever answers the protocols of reading can stand behind the gateway,
+and whoever answers that of writing can be imported into.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ..catalog.accounts import Account
 from ..catalog.dimensions import Table
 from ..catalog.filters import Filter
+from ..catalog.identity import Shown
 from ..catalog.periods import Window
+from ..catalog.query import StatsQuery
 from ..catalog.segments import Segment
 from .facts import Hit, Session
 from .line_batches import Column, LineBatch
@@ -141,6 +145,7 @@ class Source(StrEnum):
     ROLLUP = "rollup"  # their sums per day and month
     CUBE = "cube"  # the roll-up in memory
     BLOCK = "block"  # the facts in memory
+    UPSTREAM = "upstream"  # another server, one call
 
 
 class ScanResult(dict[tuple[str, ...], Groups]):
@@ -172,8 +177,44 @@ class Snapshot(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Calls:
+    """What a request has cost a place that answers reports."""
+
+    made: int = 0  # messages sent, each of which may carry many reports
+    ms: float = 0.0  # their time, summed
+    kept: int = 0  # reports that needed none
+
+
+@runtime_checkable
+class ReportSnapshot(Protocol):
+    """A place that answers whole reports and cannot be scanned, such as another server of the documented API."""
+
+    @property
+    def accounts(self) -> Mapping[str, Account]: ...
+
+    @property
+    def reader(self) -> Hashable:
+        """On whose behalf it is asked: what one reader was told is not for another."""
+        ...
+
+    @property
+    def calls(self) -> Calls: ...
+
+    def take_turns(self, turns: AbstractAsyncContextManager[Any]) -> None:
+        """Hold ``turns`` while a message is under way, so that a request has no more of them in flight than it may."""
+        ...
+
+    async def report(self, query: StatsQuery) -> Any:
+        """The documented ``data`` of a report (Contract §1, batch rule 4.3), read as JSON and not looked at any further.
+
+        The question has no segment and is inside of no row.  Raises a ``StatsError``; cancelling the call interrupts it.
+        """
+        ...
+
+
 class Warehouse(Protocol):
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> Snapshot | ReportSnapshot:
         """The present state.  Cheap enough to be asked for at every request; raises ``WarehouseUnavailable``."""
         ...
 
@@ -237,7 +278,7 @@ class Writer(Protocol):
         ...
 
     def settings(self, account_id: str) -> str | None:
-        """What an earlier import has left for this one; None when there is nothing, or no account."""
+        """What an earlier import has left for this one; None when there is nothing, no account, or no place."""
         ...
 
     def keep_settings(self, account_id: str, text: str) -> None:
@@ -255,3 +296,25 @@ class Writer(Protocol):
     def clear_account(self, account_id: str, *, source_name: str) -> None:
         """Take out everything that came from ``source_name``.  Raises ``BadRequest`` when anything else is there."""
         ...
+
+
+@runtime_checkable
+class ReportWarehouse(Protocol):
+    """A warehouse that answers whole reports and is reached over a network."""
+
+    @property
+    def standing(self) -> str:
+        """``ok``, ``recovering`` or ``unavailable``, told without asking."""
+        ...
+
+    def snapshot(self) -> ReportSnapshot: ...
+
+    def snapshot_for(self, shown: Shown) -> ReportSnapshot:
+        """A snapshot as the caller sees it who has shown these credentials."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Give up the connections, inside the loop that opened them."""
+        ...
+
+    def close(self) -> None: ...

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
-from ..catalog.accounts import Account, check_account_id
+from ..catalog.accounts import Account, check_account_id, check_currency, check_time_zone
 from ..catalog.errors import BadRequest
 from .coding import FactColumns, LocalTime
 from .drafts import (
@@ -105,8 +103,8 @@ class Writer:
         and its money would no longer mean what they meant.
         """
         check_account_id(account_id)
-        _check_time_zone(time_zone)
-        _check_currency(currency)
+        check_time_zone(time_zone)
+        check_currency(currency)
         account = self._account(account_id)
         if account is None:
             self._drafts[account_id] = self._opened(account_id, Account(account_id, time_zone, currency))
@@ -273,10 +271,10 @@ def _publish(path: Path, entries: Iterable[Entry], gone: Collection[str], forget
         remove(file)
     kept = {file: since for file, since in manifest.retired.items() if since >= before or file.exists()}
     after = with_entries(Manifest(manifest.entries, kept), changed.values(), gone)
-    publish(after, path)
-    for file in [file for account_id in forgetful for file in files_of(path, account_id)]:
-        if file not in after.files:
-            remove(file)
+    older = {file for account_id in forgetful for file in files_of(path, account_id)} - after.files
+    publish(Manifest(after.entries, {file: since for file, since in after.retired.items() if file not in older}), path)
+    for file in older:
+        remove(file)
 
 
 def _keep_beside(path: Path, layout: int) -> None:
@@ -287,15 +285,3 @@ def _keep_beside(path: Path, layout: int) -> None:
         os.link(path, kept)
     except OSError:
         shutil.copy2(path, kept)
-
-
-def _check_time_zone(time_zone: str) -> None:
-    try:
-        ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadRequest(f"'{time_zone}' is no time zone; give a name such as Europe/Madrid or UTC") from None
-
-
-def _check_currency(currency: str) -> None:
-    if not re.fullmatch(r"[A-Z]{3}", currency):
-        raise BadRequest(f"'{currency}' is no currency; give three capital letters such as EUR")

@@ -19,6 +19,7 @@ from fanin.catalog.errors import (
     RateLimitExceeded,
     StatsError,
     Unauthorized,
+    WarehouseTimedOut,
     WarehouseUnavailable,
     suggestion,
 )
@@ -59,6 +60,7 @@ CLASSES = {
     AccountNotFound: ("account_not_found", 404),
     RateLimitExceeded: ("rate_limit_exceeded", 429),
     WarehouseUnavailable: ("database_unavailable", 503),
+    WarehouseTimedOut: ("gateway_timeout", 504),
     InternalError: ("internal_error", 500),
 }
 

@@ -16,7 +16,7 @@ from fanin.catalog.errors import BadRequest
 from fanin.catalog.filters import Filter, Match, make_filter
 from fanin.catalog.periods import Window
 from fanin.catalog.query import Scope
-from fanin.resolvers.cache import AnswerCache, size_of
+from fanin.resolvers.cache import MOST_FORMS, AnswerCache, size_of
 from fanin.resolvers.loader import Sharing
 from fanin.schema.engine import Engine
 from fanin.server.settings import CACHE_MB, room_bytes
@@ -182,3 +182,39 @@ def test_the_room_is_what_the_environment_says(said: dict[str, str], room: int) 
 def test_room_that_is_no_number_of_megabytes_is_refused(said: str) -> None:
     with pytest.raises(BadRequest, match="FANIN_CACHE_MB must be a whole number of megabytes"):
         room_bytes(CACHE_MB, {CACHE_MB: said})
+
+
+def test_forms_of_an_answer_are_kept_with_it_and_count_as_it_does() -> None:
+    account = Account("acme")
+    questions = [ask_needed(scope(), report) for report in ("countries", "sources")]
+    answer = {"rows": ["x" * 1000]}
+    cache = AnswerCache(2 * (2_048 + size_of(answer)) + 512 + 100)
+
+    cache.keep_form(questions[0], account, "data", b"unheard of")
+    cache.keep(questions[0], account, answer)
+    cache.keep_form(questions[0], account, "data", b"x" * 100)
+    cache.keep_form(questions[0], account, "data", b"y" * 100)
+    cache.keep(questions[1], account, answer)
+
+    assert cache.find_form(questions[0], account, "data") == b"x" * 100
+    assert cache.find_form(questions[0], account, "envelope") is None
+    assert cache.find_form(questions[0], Account("acme", data_version=1), "data") is None
+    assert cache.size_bytes == 2 * (2_048 + size_of(answer)) + 512 + 100
+
+    cache.keep_form(questions[1], account, "data", b"z" * 100)  # was asked for less recently, and so has to go
+
+    assert [cache.find(question, account) is None for question in questions] == [False, True]
+    assert cache.size_bytes == 2_048 + size_of(answer) + 512 + 100
+
+
+def test_of_one_answer_the_first_of_too_many_forms_makes_room() -> None:
+    account, question = Account("acme"), ask_needed(scope(), "countries")
+    cache = AnswerCache(ROOM)
+
+    cache.keep(question, account, {})
+    for number in range(MOST_FORMS + 1):
+        cache.keep_form(question, account, number, b"x" * 100)
+
+    kept = [number for number in range(MOST_FORMS + 1) if cache.find_form(question, account, number)]
+    assert kept == list(range(1, MOST_FORMS + 1))
+    assert cache.size_bytes == 2_048 + size_of({}) + MOST_FORMS * (512 + 100)

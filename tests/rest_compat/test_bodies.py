@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from fanin.catalog.endpoints import FREE_DIMENSIONS, FREE_METRICS
 from fanin.catalog.errors import InvalidQuery, StatsError
-from fanin.rest_compat.bodies import FREE_FILTERS, read_free_query, read_funnel, read_object
+from fanin.catalog.filters import FREE_FILTERS
+from fanin.rest_compat.bodies import read_free_query, read_funnel, read_object
 from fanin.rest_compat.execution import execute
 from fanin.rest_compat.json_text import DEEPEST
 from fanin.schema.context import RequestContext

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -66,7 +67,7 @@ def asked(path: Path, document: str, *given: dict[str, Any]) -> list[tuple[dict[
                 operations = [Operation(document, None, variables) for variables in given]
                 return [
                     (
-                        (await execute(operation, context)).body({}),
+                        orjson.loads(orjson.dumps((await execute(operation, context)).body({}))),
                         [
                             part.body({}) if isinstance(part, Outcome) else part
                             async for part in execute_in_parts(operation, context)

@@ -131,9 +131,52 @@ def execute(which: strawberry.Schema, document: str, path: Path, *given: dict[st
 def test_any_selection_gives_the_same_bytes_on_both_paths_compiled_or_kept(warehouse_file: Path, document: str) -> None:
     switches = [{"no": False}, {"no": True}, {"no": False, "yes": False}, {"no": False}]
 
-    assert execute(schema, document, warehouse_file, *switches) == execute(
-        ordinary, document, warehouse_file, *switches
+    told = execute(ordinary, document, warehouse_file, *switches)
+
+    assert execute(schema, document, warehouse_file, *switches) == told
+    assert execute_encoded(document, warehouse_file, *switches) == told * 2
+
+
+def execute_encoded(document: str, path: Path, *given: dict[str, Any]) -> list[tuple[bytes, Any]]:
+    """What ``execute`` tells, written as the HTTP door does, in two requests: the second finds the first one's answers."""
+
+    async def asked() -> list[tuple[bytes, Any]]:
+        told = []
+        with engine_over(path, cache_bytes=10_000_000) as (engine, _):
+            unlimited = replace(engine, documents=Documents(OWN_RULES))
+            for _ in range(2):
+                async with unlimited.request() as context:
+                    read = context.documents.read(document, schema.graphql_schema)
+                    told += [await schema.answer(read, variables, context, encoded=True) for variables in given]
+        return [(orjson.dumps(one.data), [error.formatted for error in one.errors or ()]) for one in told]
+
+    return asyncio.run(asked())
+
+
+def test_what_is_told_encoded_is_kept_and_told_again_without_the_answer_being_looked_at(warehouse_file: Path) -> None:
+    """And by any document that selects the same, whatever it says around it."""
+    documents = (
+        '{ stats(accountId: "acme") { sources { total rows { word: utmSource entrances } } } }',
+        'query Again { stats(accountId: "acme", period: "30d") { mine: sources { ...F } } } '
+        "fragment F on SourceReport { total rows { word: utmSource entrances } }",
+        '{ stats(accountId: "acme") { sources { total rows { utmSource entrances } } } }',
     )
+
+    async def asked() -> list[bytes]:
+        with engine_over(warehouse_file, cache_bytes=10_000_000) as (engine, _):
+            told = []
+            for document in documents:
+                async with engine.request() as context:
+                    read = context.documents.read(document, schema.graphql_schema)
+                    told.append(orjson.dumps((await schema.answer(read, {}, context, encoded=True)).data))
+                    for kept in engine.cache._kept.values():
+                        kept.answer["total"] = 99  # whoever looks tells on itself
+            return told
+
+    first, again, other = asyncio.run(asked())
+
+    assert again.replace(b"mine", b"sources") == first
+    assert (b'"total":99' in first, b'"total":99' in other) == (False, True)
 
 
 def test_the_order_of_keys_is_the_order_of_the_selection(warehouse_file: Path) -> None:

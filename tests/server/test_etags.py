@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ import pytest
 
 from fanin.rest_compat.etags import etag_of, tag_held
 from fanin.server.settings import ServerSettings
-from fanin.tests.callers import Ask, closed, document, graphql, key_for, limits, sent
-from fanin.tests.facts import visit, write
+from fanin.tests.callers import Ask, Clock, closed, document, graphql, key_for, limits, sent
+from fanin.tests.facts import client_of, engine_over, visit, write
 
 
 @pytest.fixture
@@ -145,7 +147,108 @@ def test_a_304_counts_as_a_request_and_asks_for_credentials(warehouse_file: Path
     assert limits(known)[:2] == [240, 239]
 
 
-def test_rest_answers_hold_a_timestamp_and_have_no_tag(warehouse_file: Path) -> None:
-    (response,) = sent(warehouse_file, Ask("GET", "/api/v1/stats/overview?account_id=acme"))
+# --- without asking -----------------------------------------------------------------------------------------------
 
-    assert (response.status_code, "etag" in response.headers) == (200, False)
+
+async def _scans(path: Path, *steps: Any) -> list[tuple[int, int]]:
+    """Status and scans of each GET, which shows the tag that the one before it brought; other steps are taken between."""
+    clock = Clock()
+    with engine_over(path) as (engine, warehouse):
+        async with client_of(replace(engine, clock=clock)) as client:
+            told: list[tuple[int, int]] = []
+            tag = ""
+            for step in steps:
+                if callable(step):
+                    step(clock)
+                    continue
+                before = len(warehouse.scans)
+                response = await client.get(step, headers={"If-None-Match": tag})
+                tag = response.headers["etag"]
+                told.append((response.status_code, len(warehouse.scans) - before))
+            return told
+
+
+def scans(path: Path, *steps: Any) -> list[tuple[int, int]]:
+    return asyncio.run(_scans(path, *steps))
+
+
+TODAY = '{ stats(accountId: "acme", period: "today") { channels { rows { channel } } } }'
+BY_GET = {
+    "graphql": f"/graphql?{httpx.QueryParams({'query': TODAY})}",
+    "rest": "/api/v1/stats/channels?account_id=acme&period=today",
+}
+
+
+@pytest.mark.parametrize("address", BY_GET.values(), ids=BY_GET)
+def test_what_the_client_has_already_is_known_without_a_scan_until_an_import_or_midnight(
+    warehouse_file: Path, address: str
+) -> None:
+    def imported(clock: Clock) -> None:
+        write(warehouse_file, "acme", [visit("2026-03-18T09:00", channel="Email")])
+
+    told = scans(
+        warehouse_file,
+        address,
+        address,
+        imported,
+        address,
+        address,
+        lambda clock: clock.wait(hours=11, minutes=59, seconds=59),
+        address,
+        lambda clock: clock.wait(seconds=1),
+        address,
+        address,
+    )
+
+    assert [status for status, _ in told] == [200, 304, 200, 304, 304, 200, 304]
+    assert [count > 0 for _, count in told] == [True, False, True, False, False, True, False]
+
+
+def test_a_rest_tag_is_weak_and_every_other_question_has_another(warehouse_file: Path) -> None:
+    base = "/api/v1/stats/channels?period=7d&account_id="
+    addresses = ["acme", "globex", "acme&include_totals=1", "acme&page_size=9", "acme&compare=yoy", "acme&country=ES"]
+
+    tags = etags(warehouse_file, *(Ask("GET", base + rest) for rest in addresses), Ask("GET", f"{base}acme&page=1"))
+    (again,) = sent(warehouse_file, Ask("GET", f"{base}acme", headers={"If-None-Match": f'"x", {tags[0]}'}))
+
+    assert len(set(tags[:6])) == 6
+    assert all(tag is not None and tag.startswith('W/"') for tag in tags)
+    assert tags[6] == tags[0]  # the same question in other words
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tags[0])
+    assert again.headers["vary"] == "Accept-Encoding, Authorization, X-API-Key"
+
+
+def test_any_tag_will_do_for_what_is_there_and_none_for_what_fails(warehouse_file: Path) -> None:
+    base = "/api/v1/stats/channels?account_id=acme"
+    asks = [Ask("GET", base + more, headers={"If-None-Match": "*"}) for more in ("", "&filters=path:regex:(")]
+
+    there, failing = sent(warehouse_file, *asks)
+
+    assert (there.status_code, failing.status_code) == (304, 400)
+    assert "etag" not in failing.headers
+
+
+def test_a_tag_tells_nothing_to_whoever_may_not_read_the_account(warehouse_file: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    own, other = key_for(keys, "acme"), key_for(keys, "globex")
+    config = closed(keys)
+    told = sent(warehouse_file, *(Ask("GET", address).by(own) for address in BY_GET.values()), settings=config)
+
+    for address, response in zip(BY_GET.values(), told, strict=True):
+        held = Ask("GET", address, headers={"If-None-Match": response.headers["etag"]})
+        known, foreign = sent(warehouse_file, held.by(own), held.by(other), settings=config)
+        assert (known.status_code, foreign.status_code in (200, 403)) == (304, True)
+        assert "forbidden" in foreign.text
+
+
+def test_what_a_key_may_read_is_part_of_what_it_is_told(warehouse_file: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    one, two = key_for(keys, "acme"), key_for(keys, "globex")
+    asked = Ask("GET", f"/graphql?{httpx.QueryParams({'query': '{ accounts { id } }'})}")
+
+    first, other = sent(warehouse_file, asked.by(one), asked.by(two), settings=closed(keys))
+    held = Ask("GET", asked.address, headers={"If-None-Match": first.headers["etag"]})
+    responses = sent(warehouse_file, asked.by(one), held.by(one), held.by(two), settings=closed(keys))
+
+    assert first.headers["etag"] != other.headers["etag"]
+    assert [response.status_code for response in responses] == [200, 304, 200]

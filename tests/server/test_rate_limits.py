@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +23,9 @@ from fanin.server.redis_counters import open_redis
 from fanin.server.settings import SETTINGS, ServerSettings, read_settings
 from fanin.tests.callers import DOORS, Ask, Clock, batch, closed, get, graphql, key_for, limits, refusal, sent, validate
 from fanin.tests.facts import NOW, engine_over, visit, write
+from fanin.tests.redis_servers import redis_server
 
 T0 = int(NOW.timestamp())  # the beginning of a minute
-REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
 
 every_door = pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 
@@ -450,28 +444,6 @@ def test_sums_are_sums(steps: list[tuple[int, dict[str, int]]]) -> None:
             assert await counters.add(window, amounts) == [expected[window, name] for name in amounts]
 
     asyncio.run(run())
-
-
-@contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """A server of this test's own on a free port; skips where there is none to start."""
-    if REDIS is None:
-        pytest.skip("needs redis-server or valkey-server on the path")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [REDIS, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.mark.slow

@@ -267,7 +267,7 @@ def scans(draw: st.DrawFn) -> tuple[Scan, Asked]:
     known = [
         name
         for name, dimension in DIMENSIONS.items()
-        if dimension.told_from == "value" and (dimension.columns is None or table in dimension.columns)
+        if not dimension.told_from and (dimension.columns is None or table in dimension.columns)
     ]
     grouping = st.lists(st.sampled_from(known), max_size=3, unique=True).map(tuple)
     groupings = tuple(draw(st.lists(grouping, min_size=1, max_size=4, unique_by=frozenset)))
