@@ -5,7 +5,7 @@ The sums of all days before are kept for every eighth day; what lies between is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,8 @@ from ..catalog.dimensions import Table
 from ..catalog.metrics import ROW_COUNT
 from ..catalog.periods import Window
 from .grouping import LexiconOf
-from .rollup_reading import COMBINATION, Combinations, rolled_result
-from .rollups import Rollup
+from .rollup_reading import COMBINATION, CombinationsOf, PassingOf, rolled_result, rollup_of
+from .rollups import Rollup, filtered_dimensions
 from .statements import day_number
 from .store import Column, Groups, Keys, Scan, ScanResult, Source
 
@@ -41,7 +41,7 @@ class Layer:
         self._last = days  # the day behind the last, counted from the first
         self._starts = np.searchsorted(rows.days, np.arange(days + 1) + self._first)  # of each day among the rows
         self._combinations = rows.combinations.astype(np.uint32)
-        self._width = int(rows.combinations.max()) + 1 if days else 0
+        self.width = int(rows.combinations.max()) + 1 if days else 0
         self._sums = {metric: _narrow(column) for metric, column in rows.sums.items()}
         self._before = {metric: self._summed_before(column) for metric, column in self._sums.items()}
 
@@ -85,15 +85,15 @@ class Layer:
 
     def _sum_of_days(self, first: int, behind: int, metric: str) -> Column:
         rows = slice(self._starts[first], self._starts[behind])
-        summed = np.bincount(self._combinations[rows], weights=self._sums[metric][rows], minlength=self._width)
+        summed = np.bincount(self._combinations[rows], weights=self._sums[metric][rows], minlength=self.width)
         return summed.astype(np.int64)
 
     def _summed_before(self, column: Column) -> Column:
         """A row for every eighth day from the first on: the sums of all days before it."""
-        before = np.zeros((self._last // SUMMED_DAYS + 1, self._width), dtype=np.int64)
+        before = np.zeros((self._last // SUMMED_DAYS + 1, self.width), dtype=np.int64)
         for place in range(1, len(before)):
             rows = slice(self._starts[(place - 1) * SUMMED_DAYS], self._starts[place * SUMMED_DAYS])
-            added = np.bincount(self._combinations[rows], weights=column[rows], minlength=self._width)
+            added = np.bincount(self._combinations[rows], weights=column[rows], minlength=self.width)
             before[place] = before[place - 1] + added.astype(np.int64)
         return _narrow(before)
 
@@ -106,18 +106,34 @@ class Cube:
         self._layers = layers
         self.size_bytes = sum(layer.size_bytes for layer in layers.values())
 
-    def tell(self, scan: Scan, combinations_of: Callable[[Rollup], Combinations], lexicon_of: LexiconOf) -> ScanResult:
+    def tell(
+        self, scan: Scan, combinations_of: CombinationsOf, lexicon_of: LexiconOf, passing_of: PassingOf
+    ) -> ScanResult:
         """What the roll-up statement of this scan would tell."""
+        filtered = bool(filtered_dimensions(scan.filters, scan.segment))
 
         def read(rollup: Rollup, windows: tuple[Window, ...], keeps_day: bool) -> Groups:
             layer = self._layers[rollup.number]
-            return (self._by_day if keeps_day else self._whole)(layer, windows, scan.metrics)
+            passing = passing_of(scan, rollup)[: layer.width] if filtered else None
+            return (self._by_day if keeps_day else self._whole)(layer, windows, scan.metrics, passing)
 
         return rolled_result(scan, read, combinations_of, lexicon_of, Source.CUBE)
 
-    def _whole(self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...]) -> Groups:
+    def rows_by_day(self, scan: Scan) -> int:
+        """How many rows have to be looked at one by one; windows as a whole take none."""
+        by_day = [grouping for grouping in scan.groupings if "day" in grouping]
+        return sum(
+            len(self._layers[rollup_of(scan, grouping).number].rows_in(window))
+            for grouping in by_day
+            for window in scan.windows_of(grouping)
+        )
+
+    def _whole(
+        self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...], passing: Column | None
+    ) -> Groups:
         counted = [layer.window_sums(window, self._count) for window in windows]
-        present = np.flatnonzero(np.logical_or.reduce([count > 0 for count in counted]))
+        there = np.logical_or.reduce([count > 0 for count in counted])
+        present = np.flatnonzero(there if passing is None else there & passing)
         sums = {
             window: {
                 metric: (count if metric == self._count else layer.window_sums(window, metric))[present]
@@ -127,10 +143,14 @@ class Cube:
         }
         return Groups({COMBINATION: Keys(present, None)}, sums)
 
-    def _by_day(self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...]) -> Groups:
+    def _by_day(
+        self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...], passing: Column | None
+    ) -> Groups:
         """A day and a combination have one row, so the rows are the groups."""
         rows = {window: layer.rows_in(window) for window in windows}
         found = np.unique(np.concatenate(list(rows.values())))
+        if passing is not None:
+            found = found[passing[layer.combination_of(found)]]
         inside = {window: np.isin(found, own) for window, own in rows.items()}
         sums = {
             window: {metric: layer.sums_of(found, metric) * own for metric in metrics} for window, own in inside.items()
