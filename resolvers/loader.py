@@ -399,11 +399,3 @@ def _rows_of(told: Mapping[Any, Any]) -> int:
 def _sources_of(told: Mapping[Any, Any]) -> set[Source]:
     """What scans were read from; a listing is always read from the facts."""
     return {result.source for result in told.values() if isinstance(result, ScanResult)} or {Source.STATEMENT}
-
-
-def _slowest(sources: set[Source]) -> Source:
-    return min(sources, key=list(Source).index)
-
-
-def _tables_of(asked: Scans | Listing) -> tuple[Table, ...]:
-    return (asked.table,) if isinstance(asked, Listing) else tuple(scan.table for scan in asked)
