@@ -28,7 +28,7 @@ from fanin.warehouse.clickhouse_tables import create_statements
 from fanin.warehouse.rollup_reading import build_rollup_statement
 from fanin.warehouse.rollups import Rollup
 from fanin.warehouse.statements import build_listing, build_rows_statement, build_statement
-from fanin.warehouse.store import Column, Listing, Scan
+from fanin.warehouse.store import Column, Listing, Scan, Scans
 
 GOLDEN = Path(__file__).parent / "golden"
 TABLES = Path(__file__).parent / "golden_tables"

@@ -18,7 +18,7 @@ from .grouping import group_rows, merge_groups
 from .held_rows import RowsPerDay, read_block, read_cube, read_rows_per_day
 from .hot import Hot
 from .rollup_reading import build_rollup_statement, rolled_groups
-from .rollups import filtered_dimensions, is_rolled_up
+from .rollups import is_rolled_up
 from .statements import (
     Statement,
     build_listing,
@@ -35,9 +35,10 @@ from .words import AccountWords, Words, retain
 # Up to so many rows of a window are grouped here rather than by the engine (README, Decisions).
 ROWS_IN_MEMORY = 100_000
 
-# A filter lets few of them pass as a rule, so of more rows it is still handed those that do; were it all of them, that would
-# take a quarter longer than leaving them to the engine.
-ROWS_WITH_A_FILTER = 400_000
+# So many conditions that each name what is wanted let few rows pass as a rule, so windows of so many rows are looked
+# through for them.
+NARROWING_FILTERS = 2
+ROWS_WHEN_NARROWED = 1_000_000
 
 # Up to so many groupings are left to the engine, which plans them faster than it hands out the rows.
 FEW_GROUPINGS = 1
@@ -178,8 +179,8 @@ class AccountScans:
 
     def _is_grouped_in_memory(self, scan: Scan) -> bool:
         groupings = sum(len(scan.groupings_of(window)) for window in scan.windows)
-        filtered = bool(filtered_dimensions(scan.filters, scan.segment))
-        most = ROWS_WITH_A_FILTER if filtered else ROWS_IN_MEMORY
+        narrowed = sum(not condition.negated for condition in scan.filters) >= NARROWING_FILTERS
+        most = ROWS_WHEN_NARROWED if narrowed else ROWS_IN_MEMORY
         return groupings > FEW_GROUPINGS and self._rows_at_most(scan) <= most
 
     def _rows_at_most(self, scan: Scan) -> int:
