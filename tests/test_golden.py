@@ -67,10 +67,10 @@ def statements(report: str, dialect: str) -> str:
     return ";\n\n".join(texts) + ";\n"
 
 
-def _scans(query: StatsQuery, *, rolled_up: bool = False) -> list[Scan]:
+def _scans(query: StatsQuery, *, rolled_up: bool = False) -> Scans:
     """The scans of a question; of what has to be rolled up and is not, none."""
     key = shared_key(query)
-    return [*fuse(key, [query])] if key and (key.rolled_up or not rolled_up) else []
+    return fuse(key, [query]) if key and (key.rolled_up or not rolled_up) else ()
 
 
 def _unfiltered(scan: Scan, rollup: Rollup) -> Column:
