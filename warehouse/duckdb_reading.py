@@ -24,7 +24,7 @@ import numpy as np
 from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.errors import BadRequest, WarehouseUnavailable
-from ..catalog.filters import Filter
+from ..catalog.filters import Filter, Match
 from .account_files import AccountCursor, AccountFiles
 from .blocks import Block, span_of
 from .cube import Cube
@@ -344,14 +344,26 @@ def _told_failures(read: Callable[[AccountCursor, Asked], Told], cursor: Account
     """What was read, or the failure in the vocabulary, without the engine's words."""
     try:
         return read(cursor, asked)
-    except duckdb.InvalidInputException as error:
-        log.info("refused by the engine: %s", str(error).splitlines()[0])
-        raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
-    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.InvalidInputException) and _has_patterns(asked):
+            log.info("refused by the engine: %s", str(error).splitlines()[0])
+            raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
         log.error("warehouse cannot be read: %s", error)
+        cursor.open_anew(everything=isinstance(error, (duckdb.FatalException, duckdb.InternalException)))
+        raise WarehouseUnavailable(UNREADABLE) from None
+    except UnicodeDecodeError:
+        log.error("warehouse cannot be read: it holds text that is none")
+        cursor.open_anew(everything=False)
         raise WarehouseUnavailable(UNREADABLE) from None
     finally:
         cursor.close()
+
+
+def _has_patterns(asked: Scan | Listing) -> bool:
+    """Whether a caller's pattern is matched by the engine; a segment may have one too."""
+    return asked.segment is not None or any(condition.match is Match.REGEX for condition in asked.filters)
 
 
 def _interrupt(running: Future[Any], cursor: AccountCursor, loop: asyncio.AbstractEventLoop) -> None:
