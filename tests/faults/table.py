@@ -176,3 +176,106 @@ FAULTS: tuple[Fault, ...] = (
         "at the next request once it is closed",
     ),
 )
+
+
+# --- importing ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFault:
+    """What becomes of the disk that a served warehouse lies on, as options of a mount, and what mends it."""
+
+    what: str
+    options: str
+    answer: str
+    recovery: str
+    mended_by: str = "remount,rw,size=64m"
+
+
+REFUSED_IMPORT = "the import says so in one sentence and leaves the old state; the server answers as before"
+
+DISK_FAULTS: tuple[DiskFault, ...] = (
+    DiskFault(
+        "the disk is full while an import writes",
+        "remount,size={used}k",
+        REFUSED_IMPORT,
+        "the next import, once there is room",
+    ),
+    DiskFault("the disk can only be read", "remount,ro", REFUSED_IMPORT, "the next import, once it can be written"),
+)
+
+
+# --- rate limits and clocks -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """The store that rate limits are counted in cannot be reached, under one setting."""
+
+    what: str
+    fails_closed: bool
+    statuses: tuple[int, ...]  # of three requests where two a minute are allowed
+    answer: str
+    recovery: str
+
+
+STORE_FAULTS: tuple[StoreFault, ...] = (
+    StoreFault(
+        "the store of rate limits is gone, `FANIN_RATE_LIMIT_STORE_AWAY=open`",
+        fails_closed=False,
+        statuses=(200, 200, 429),
+        answer="each process counts for itself",
+        recovery="within five seconds of its return",
+    ),
+    StoreFault(
+        "the store of rate limits is gone, `FANIN_RATE_LIMIT_STORE_AWAY=closed`",
+        fails_closed=True,
+        statuses=(503, 503, 503),
+        answer="503 `service_unavailable`, `Retry-After: 5`",
+        recovery="within five seconds of its return",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFault:
+    """The system's clock jumps by so many seconds after the requests of a minute are used up."""
+
+    what: str
+    by_s: float
+    statuses: tuple[int, ...]  # of two requests after the jump, of which one is allowed a minute
+    answer: str
+    recovery: str = "nothing to recover from: deadlines, time-outs and lines do not ask that clock"
+
+
+CLOCK_FAULTS: tuple[ClockFault, ...] = (
+    ClockFault("the clock jumps forward by an hour", 3_600, (200, 429), "a new minute of rate limits begins"),
+    ClockFault("the clock jumps back by an hour", -3_600, (200, 429), "a new minute of rate limits begins"),
+    ClockFault("the clock is set back by some seconds", -20, (429, 429), "the minute goes on as it was"),
+)
+
+
+def page() -> str:
+    """``docs/faults.md``."""
+    tables = (
+        ("What happens to a warehouse that is served", FAULTS),
+        ("What happens to the disk", DISK_FAULTS),
+        ("What happens beside it", (*STORE_FAULTS, *CLOCK_FAULTS)),
+    )
+    return _INTRODUCTION + "\n".join(
+        f"\n## {title}\n\n| Fault | Answer | Recovery |\n| --- | --- | --- |\n"
+        + "".join(f"| {row.what} | {row.answer} | {row.recovery} |\n" for row in rows)
+        for title, rows in tables
+    )
+
+
+_INTRODUCTION = """# Faults
+
+Made by `make golden` from the rows that `tests/faults` does for real, one after the other, to a server that goes on running:
+what is answered while a fault lasts, and when all is well again. None of it needs a restart. A failure never tells a path,
+a statement or what the engine said; the log has that under the request's id.
+
+What is kept in memory, and files that are open already, are answered from all the same; the answers below are those to
+whoever asks for what has to be read. A fault of an account's file is told to those who ask for that account; all others
+are answered.
+"""
