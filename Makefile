@@ -5,7 +5,7 @@ WAREHOUSE ?= var/fanin.duckdb
 
 NODE_FOLDERS := tests/audits tests/clients
 
-.PHONY: run test test-pythons audit setup check node chdb fix golden bench clean
+.PHONY: run test test-pythons audit setup check node chdb fix golden bench soak clean
 
 run: .venv/.installed
 	@$(BIN)/python samples/load.py $(WAREHOUSE)
@@ -55,6 +55,9 @@ chdb: .venv/chdb/.ready
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+soak: setup
+	$(BIN)/python -m benchmarks.soak
 
 clean:
 	rm -rf .venv .typing build dist *.egg-info $(NODE_FOLDERS:%=%/node_modules)

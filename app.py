@@ -22,6 +22,7 @@ from .rest_compat.openapi import openapi_routes
 from .rest_compat.routes import rest_routes
 from .schema.documents import Documents
 from .schema.engine import Engine
+from .server.admission import admission
 from .server.answer_stores import shared_answers
 from .server.api_reference import docs_routes
 from .server.compression import Compression
@@ -65,7 +66,14 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     traffic.observers = (log_request, metrics.observe)
     tracing = _tracing(settings)
     on_read = _to_all(metrics.observe_read, *(traces.observe_read for traces in tracing))
-    engine = replace(engine, documents=Documents(settings.documents), shared=shared or engine.shared, on_read=on_read)
+    engine = replace(
+        engine,
+        documents=Documents(settings.documents),
+        shared=shared or engine.shared,
+        admission=admission(settings.load),
+        deadline_ms=settings.load["deadline_ms"],
+        on_read=on_read,
+    )
     guard, callers = entrance(engine, settings)
     live = LiveAnswers(engine, callers)
     readiness = Readiness(engine.warehouse)
@@ -105,6 +113,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         lifespan=lifespan,
     )
     app.state.live, app.state.readiness, app.state.metrics = live, readiness, metrics
+    app.state.admission = engine.admission
     return app
 
 

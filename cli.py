@@ -185,8 +185,8 @@ def serve(
     told[PRODUCTION] = "1" if production else ""
     told |= {LOG_FORMAT: log_format, LOG_LEVEL: log_level, TRACES: "1" if traces else ""}
     told |= {} if metrics_port is None else {METRICS_PORT: str(metrics_port)}
-    manners = Manners(drain_seconds, grace_seconds, read_proxies(trusted_proxies))
     settings = read_settings({**os.environ, **told})
+    manners = Manners(drain_seconds, grace_seconds, read_proxies(trusted_proxies), settings.load)
     credentials = open_credentials(settings)
     _refuse_open_doors(host, credentials)
     engine = open_engine(warehouse, segments, settings.upstream)

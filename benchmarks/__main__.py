@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .doors import doors_section, measure_doors
 from .graphql_execution import measure_execution
 from .import_speed import measure_formats, measure_import
 from .reports import measure_reports
@@ -30,7 +31,8 @@ def main() -> None:
         executed = asyncio.run(measure_execution(Path(folder), options.rounds))
         imported = measure_import(Path(folder), options.repeat)
         formats = measure_formats(Path(folder))
-    text = as_markdown(reports, executed, imported, formats)
+        doors = measure_doors(Path(folder), 1_000_000, options.rounds, 300, 10_000)
+    text = "\n".join([as_markdown(reports, executed, imported, formats), *doors_section(doors)])
     options.results.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 

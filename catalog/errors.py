@@ -7,8 +7,10 @@ StatsError                     code, message, http_status, detail
 ├── Forbidden              403 the account is not this caller's
 ├── NotFound               404 no such report
 ├── AccountNotFound        404 no such account (said only where every account may be seen)
+├── RequestTimeout         408 the body did not come in time
 ├── RateLimitExceeded      429 too much in this minute
 ├── WarehouseUnavailable   503 ask again later
+├── Overloaded             503 too much at once, refused before anything was done
 ├── WarehouseTimedOut      504 not answered in time
 └── InternalError          500 our fault, told without its inside
 
@@ -32,6 +34,7 @@ class ErrorRow:
     http_status: int | None  # None: exists only as the status of a query inside a batch
     retry: bool
     meaning: str
+    retry_after_s: int | None = None  # told by the header of that name, where the code alone says it
 
 
 ERRORS: dict[str, ErrorRow] = {
@@ -43,13 +46,14 @@ ERRORS: dict[str, ErrorRow] = {
         ErrorRow("not_found", 404, False, "There is no such address or report."),
         ErrorRow("account_not_found", 404, False, "There is no such account."),
         ErrorRow("method_not_allowed", 405, False, "This address does not take this method; see Allow."),
+        ErrorRow("request_timeout", 408, True, "The body did not come in time."),
         ErrorRow("payload_too_large", 413, False, "The body is over its limit."),
         ErrorRow("unsupported_media_type", 415, False, "The body is of a type this address does not read."),
         ErrorRow("validation_error", 422, False, "A field is missing, unknown or unreadable; detail names each."),
         ErrorRow("rate_limit_exceeded", 429, True, "Too many requests; wait for Retry-After seconds."),
         ErrorRow("internal_error", 500, True, "Our fault; the request id finds it in the log."),
-        ErrorRow("database_unavailable", 503, True, "The warehouse cannot be read now."),
-        ErrorRow("service_unavailable", 503, True, "The server is starting, stopping or overloaded."),
+        ErrorRow("database_unavailable", 503, True, "The warehouse cannot be read now.", 30),
+        ErrorRow("service_unavailable", 503, True, "The server is starting, stopping or overloaded.", 5),
         ErrorRow("gateway_timeout", 504, True, "The warehouse did not answer in time."),
         ErrorRow("dependency_failed", None, False, "Skipped: a query it depends on did not succeed."),
         ErrorRow("fail_fast", None, False, "Skipped: another query failed and the batch asked to stop there."),
@@ -137,12 +141,20 @@ class AccountNotFound(StatsError):
     code = "account_not_found"
 
 
+class RequestTimeout(StatsError):
+    code = "request_timeout"
+
+
 class RateLimitExceeded(StatsError):
     code = "rate_limit_exceeded"
 
 
 class WarehouseUnavailable(StatsError):
     code = "database_unavailable"
+
+
+class Overloaded(StatsError):
+    code = "service_unavailable"
 
 
 class WarehouseTimedOut(StatsError):

@@ -45,16 +45,44 @@ DOCUMENT_LIMITS: dict[str, tuple[int, str]] = {
     "max_comparisons": (4_000, "steps of comparing fields that share a name in the answer"),
     "max_rows": (100_000, "rows that the reports of one operation may return"),
 }
+# Of one server process under load.
+LOAD_LIMITS: dict[str, tuple[int, str]] = {
+    "max_running": (12, "requests that run at once; the others wait for their account's turn"),
+    "max_running_per_account": (4, "of them, those of one account"),
+    "max_waiting": (128, "requests that wait at once; one more is 503"),
+    "max_waiting_per_account": (32, "of them, those of one account"),
+    "soon_ms": (
+        250,
+        "milliseconds, or as long as requests take: a line that has stood so long takes none that would wait longer",
+    ),
+    "max_wait_ms": (5_000, "milliseconds that a request waits for its turn before it is 503 all the same"),
+    "deadline_ms": (60_000, "milliseconds that a request may run; its scans end then, and what they were for is 504"),
+    "body_ms": (15_000, "milliseconds in which a request's body must have come, else 408"),
+    "head_ms": (10_000, "milliseconds in which a request's headers must have come, else the connection is closed"),
+    "write_ms": (
+        30_000,
+        "milliseconds that a client may take nothing of an answer that waits for it; then it is cut off",
+    ),
+    "idle_ms": (5_000, "milliseconds that a connection is kept open between requests"),
+    "max_head_bytes": (65_536, "bytes of a request's first line and headers, else 431"),
+    "max_connections": (
+        1_000,
+        "connections at once; one more ends the one that is idle the longest, or is answered 503",
+    ),
+}
 UNPAGED_ROWS = 50  # what a report without pages counts for
+
+
+def defaults_of(limits: Mapping[str, tuple[int, str]]) -> dict[str, int]:
+    """The values of a table of limits."""
+    return {name: value for name, (value, _) in limits.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRules:
     """What a server takes as a GraphQL document.  The defaults are those of development."""
 
-    limits: Mapping[str, int] = field(
-        default_factory=lambda: {name: value for name, (value, _) in DOCUMENT_LIMITS.items()}
-    )
+    limits: Mapping[str, int] = field(default_factory=lambda: defaults_of(DOCUMENT_LIMITS))
     enforced: bool = True  # else a document over a limit is logged and executed
     introspection: bool = True
     suggestions: bool = True  # "Did you mean ...?" tells what is there

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from aiodataloader import DataLoader
 
 from ..catalog.dimensions import Table
-from ..catalog.errors import InternalError, StatsError
+from ..catalog.errors import InternalError, StatsError, WarehouseTimedOut
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
 from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot, Source
@@ -92,6 +92,7 @@ class Loader:
         self._loader: DataLoader[StatsQuery, asyncio.Future[Answer]] = DataLoader(self._start_answers)
         self._answers: list[asyncio.Task[Answer]] = []
         self._asked: set[StatsQuery] = set()
+        self._ending: StatsError = InternalError("Internal error")  # what is left unanswered hears when it is closed
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later."""
@@ -132,8 +133,17 @@ class Loader:
             self._asked.discard(query)
             raise error.copy() from None
 
+    def expire(self, deadline_ms: int) -> None:
+        """The request's own deadline: its reads are interrupted, and what they were for is ``WarehouseTimedOut``."""
+        self._ending = WarehouseTimedOut(f"Not answered within {deadline_ms} ms")
+        self._stop()
+
     async def close(self) -> None:
         """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
+        await asyncio.gather(*self._stop(), *self._answers, return_exceptions=True)
+
+    def _stop(self) -> Sequence[asyncio.Task[Any]]:
+        """Cancel what is read, so that what waits for it ends; the tasks that were cancelled."""
         raise NotImplementedError
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
@@ -156,23 +166,22 @@ class Loader:
         return is_new
 
     def _begin(self, answering: Callable[..., Awaitable[Answer]], *asked: Any) -> asyncio.Task[Answer]:
-        answer = asyncio.create_task(_named_failures(answering, *asked))
+        answer = asyncio.create_task(self._named_failures(answering, *asked))
         answer.add_done_callback(_retrieve)
         self._answers.append(answer)
         return answer
 
-
-async def _named_failures(answering: Callable[..., Awaitable[Answer]], *asked: Any) -> Answer:
-    """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
-    try:
-        return await answering(*asked)
-    except StatsError:
-        raise
-    except asyncio.CancelledError:
-        raise InternalError("Internal error") from None
-    except Exception:
-        log.exception("request %s: a question failed unexpectedly", present_request_id())
-        raise InternalError("Internal error") from None
+    async def _named_failures(self, answering: Callable[..., Awaitable[Answer]], *asked: Any) -> Answer:
+        """Raises a ``StatsError`` and nothing else; what has no name is logged and told without its inside."""
+        try:
+            return await answering(*asked)
+        except StatsError:
+            raise
+        except asyncio.CancelledError:
+            raise self._ending.copy() from None
+        except Exception:
+            log.exception("request %s: a question failed unexpectedly", present_request_id())
+            raise InternalError("Internal error") from None
 
 
 class StatsLoader(Loader):
@@ -215,14 +224,13 @@ class StatsLoader(Loader):
         if (account := self._snapshot.accounts.get(query.scope.account)) is not None:
             self._cache.keep_form(query, account, form, text)
 
-    async def close(self) -> None:
-        """Interrupt whatever is still running, and start nothing more: no one waits for it.  Rules 2.6, 5.3."""
+    def _stop(self) -> Sequence[asyncio.Task[Any]]:
         self._closed = True
         tasks: list[asyncio.Task[Any]] = [task for scans in self._scans.values() for _, task in scans]
         tasks += self._listings.values()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, *self._answers, return_exceptions=True)
+        return tasks
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         """One answer per question, in order: kept, or running and ready as soon as its own scans are.  Rule 5.1."""

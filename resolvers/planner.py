@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..catalog.dimensions import Table
 from ..catalog.endpoints import UTM, Shape
@@ -18,6 +19,8 @@ from ..catalog.periods import Window
 from ..catalog.query import SharedScope, StatsQuery, groupings, summed_metrics
 from ..warehouse.rollups import is_rolled_up
 from ..warehouse.store import Listing, Scan, Source
+
+MOST_KEYS = 1_000  # questions whose keys are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,9 @@ class SharedKey:
         return Source.ROLLUP if self.rolled_up else Source.STATEMENT
 
 
+@lru_cache(MOST_KEYS)
 def shared_keys(query: StatsQuery) -> tuple[SharedKey, ...]:
-    """One key per fact table that the question reads."""
+    """One key per fact table that the question reads.  Asked several times of each question of a request."""
     scope = query.scope.shared
     wanted: dict[Table, list[tuple[str, ...]]] = {}
     for grouping in groupings(query).values():

@@ -28,10 +28,10 @@ class ReportLoader(Loader):
         self._flights = flights or Flights()
         snapshot.take_turns(asyncio.Semaphore(max_calls))
 
-    async def close(self) -> None:
+    def _stop(self) -> Sequence[asyncio.Task[Any]]:
         for answer in self._answers:
             answer.cancel()
-        await asyncio.gather(*self._answers, return_exceptions=True)
+        return self._answers
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         for query in queries:

@@ -17,6 +17,7 @@ from ..warehouse.store import ReportWarehouse
 from .batch_answer import batch_answer, validation_answer
 from .execution import execute, kept_answer
 from .explain import explanation
+from .params import accounts_named
 from .plan import Plan, PlannedQuery, PlanRefused
 from .responses import timestamp
 from .schedule import PlanRun
@@ -69,13 +70,14 @@ async def open_batch(
     on_start: Hears | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncIterator[OpenBatch]:
-    """A batch that may be run once; leaving it interrupts what still runs.  Raises ``WarehouseUnavailable``.
+    """A batch that may be run once; leaving it interrupts what still runs.  Raises what ``Engine.request`` raises.
 
     ``understand`` translates, for whoever knows the plan already; ``on_start`` hears of each query that gets its turn; ``sleep`` waits for the deadline, in seconds from here.
     """
     began = time.perf_counter()
     present_notes().queries = len(plan.queries)
-    async with engine.request(plan.options.parallel_limit) as context:
+    about = accounts_named(*(query.params for query in plan.queries))
+    async with engine.request(plan.options.parallel_limit, about=about) as context:
         translation = understand(plan, context)
         context.loader.expect(query.stats for query in translation.queries.values())
         batch = OpenBatch(plan, batch_id, context, _plan_run(plan, translation, context, on_start), began)

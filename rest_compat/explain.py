@@ -207,8 +207,8 @@ def _more_slots_than_scans(plan: Plan, translation: Translation, scans: list[Exp
     limit = plan.options.parallel_limit
     most = len(scans) + _further_scans(translation)
     if limit > most:
-        scans = "1 scan" if most == 1 else f"{most} scans"
-        yield _advice("parallel_limit", f"parallel_limit is {limit}, but the batch takes no more than {scans}")
+        told = "1 scan" if most == 1 else f"{most} scans"
+        yield _advice("parallel_limit", f"parallel_limit is {limit}, but the batch takes no more than {told}")
 
 
 def _advice(code: str, message: str, query_id: str | None = None) -> Json:

@@ -297,7 +297,7 @@ _SECURITY_SCHEMES: dict[str, Json] = {
     },
 }
 
-REFUSED = (400, 401, 403, 404, 413, 422, 429, 500, 503)
+REFUSED = (400, 401, 403, 404, 408, 413, 422, 429, 500, 503, 504)
 
 
 def _told_headers(*names: str) -> Json:

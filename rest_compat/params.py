@@ -101,6 +101,13 @@ def _template_of(path: str) -> str | None:
     return next((template for template, pattern in _TEMPLATES.items() if pattern.fullmatch(path)), None)
 
 
+def accounts_named(*queries: Mapping[str, Any]) -> list[str]:
+    """The accounts that parameters are about, as far as can be seen before they are read."""
+    given = (query.get(name) for query in queries for name in ("account_id", "site_id"))
+    texts = (value[0] if isinstance(value, list) and value else value for value in given)
+    return [text for text in texts if isinstance(text, str)]
+
+
 def read_query(
     endpoint: Endpoint,
     params: Mapping[str, Any],

@@ -9,7 +9,7 @@ from ..catalog.dimensions import DIMENSIONS
 from ..catalog.endpoints import ENDPOINTS, Endpoint
 from ..catalog.errors import ERRORS
 from ..catalog.filters import FILTER_FIELDS, OPERATORS
-from ..catalog.limits import DOCUMENT_LIMITS, LIMITS
+from ..catalog.limits import DOCUMENT_LIMITS, LIMITS, LOAD_LIMITS
 from ..catalog.metrics import METRICS
 from ..catalog.periods import PERIODS
 from ..schema.naming import camel_case
@@ -62,6 +62,11 @@ def reference() -> str:
                 ("Limit", "Value", "Of"),
                 ((f"`{n}`", f"{v:,}", said) for n, (v, said) in (LIMITS | DOCUMENT_LIMITS).items()),
             ),
+        ),
+        (
+            "Load",
+            "Of each server process; `FANIN_LOAD_LIMITS=max_running=64,deadline_ms=30000` changes them.\n\n"
+            + _table(("Limit", "Value", "Of"), ((f"`{n}`", f"{v:,}", said) for n, (v, said) in LOAD_LIMITS.items())),
         ),
     )
     return "\n\n".join(f"### {title}\n\n{body}" for title, body in sections) + "\n"

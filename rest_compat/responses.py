@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..catalog.errors import ERRORS, StatsError
+from ..catalog.errors import ERRORS, RequestTimeout, StatsError
 from ..catalog.limits import MAX_BODY_BYTES
 from ..resolvers.loader import Sharing
 from .encoded import encode
@@ -53,13 +53,15 @@ def error_response(request: Request, error: StatsError, headers: Mapping[str, st
     """``{"error": {code, message, detail?}, "request_id"}`` under the error's own status.  Contract §4.3."""
     request_id = request_id_of(request)
     body = {"error": error.as_json(), "request_id": request_id}
-    told = {"X-Request-ID": request_id, **retry_after(error), **(headers or {})}
+    told = {"X-Request-ID": request_id, **told_by_code(error), **(headers or {})}
     return JSONResponse(body, error.http_status, told)
 
 
-def retry_after(error: StatsError) -> dict[str, str]:
-    """The header that says when to ask again, where that is known from the error alone."""
-    return {"Retry-After": "30"} if ERRORS[error.code].code == "database_unavailable" else {}
+def told_by_code(error: StatsError) -> dict[str, str]:
+    """The headers that are known from the error alone: when to ask again, and that the body's rest need not come."""
+    wait_s = ERRORS[error.code].retry_after_s
+    again = {} if wait_s is None else {"Retry-After": str(wait_s)}
+    return again | ({"Connection": "close"} if isinstance(error, RequestTimeout) else {})
 
 
 async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:

@@ -20,8 +20,8 @@ from ..schema.engine import Engine
 from .batch import run_batch, validate_batch
 from .bodies import read_free_query, read_funnel, read_object
 from .etags import question_tag, tag_held
-from .execution import ENVELOPE, execute, name_of
-from .params import RestQuery, read_query, truth, with_path_values
+from .execution import ENVELOPE, execute, kept_answer, name_of
+from .params import RestQuery, accounts_named, read_query, truth, with_path_values
 from .plan import PlanRefused, read_plan
 from .responses import (
     ClientGone,
@@ -93,10 +93,10 @@ def _told_errors(handler: Handler) -> Handler:
 def _funnel_steps(engine: Engine, endpoint: Endpoint) -> Handler:
     async def funnel(request: Request) -> Response:
         body = read_object(await read_body(request))
-        async with engine.request() as context:
+        async with engine.request(about=accounts_named(body)) as context:
             with _told_under("body"):
                 query, name = read_funnel(body, context)
-            data = {"name": name, **await execute(query, context)}
+            data = {"name": name, **await unless_client_leaves(request, execute(query, context))}
             return JSONResponse(envelope(endpoint, data, timestamp(context.now)))
 
     return funnel
@@ -105,10 +105,10 @@ def _funnel_steps(engine: Engine, endpoint: Endpoint) -> Handler:
 def _free_query(engine: Engine, endpoint: Endpoint) -> Handler:
     async def free(request: Request) -> Response:
         body = read_object(await read_body(request))
-        async with engine.request() as context:
+        async with engine.request(about=accounts_named(body)) as context:
             with _told_under("body"):
                 query = read_free_query(body, context)
-            return await _enveloped(query, context)
+            return await _enveloped(request, query, context)
 
     return free
 
@@ -129,7 +129,7 @@ def _report(engine: Engine, endpoint: Endpoint) -> Handler:
     queries = UnderstoodQueries()
 
     async def report(request: Request) -> Response:
-        async with engine.request() as context:
+        async with engine.request(about=accounts_named(request.query_params)) as context:
             with _told_under("query"):
                 query = queries.read(request, context, lambda: read_query(endpoint, _params(request), context))
             return await _revalidated(request, query, context)
@@ -143,7 +143,7 @@ async def _revalidated(request: Request, query: RestQuery, context: RequestConte
     given = ",".join(request.headers.getlist("if-none-match"))
     held = None if given.strip() == "*" else tag_held(given, tag)  # what is not named may not be there at all
     if held is None:
-        answer = await _enveloped(query, context)
+        answer = await _enveloped(request, query, context)
         if not tag_held(given, tag):
             answer.headers.update({**REVALIDATED, "ETag": f"W/{tag}"})
             return answer
@@ -153,8 +153,10 @@ async def _revalidated(request: Request, query: RestQuery, context: RequestConte
 REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Authorization, X-API-Key"}
 
 
-async def _enveloped(query: RestQuery, context: RequestContext) -> Response:
-    told = await execute(query, context, ENVELOPE)
+async def _enveloped(request: Request, query: RestQuery, context: RequestContext) -> Response:
+    told = kept_answer(query, context, ENVELOPE)
+    if told is None:  # only then is there something that a client may leave
+        told = await unless_client_leaves(request, execute(query, context, ENVELOPE))
     return Response(
         closed_envelope(query.endpoint, told.text, timestamp(context.now)), media_type=JSONResponse.media_type
     )

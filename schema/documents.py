@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     FieldsOnCorrectTypeRule,
     GraphQLError,
     GraphQLSchema,
@@ -22,6 +23,8 @@ from graphql import (
     OperationType,
     OverlappingFieldsCanBeMergedRule,
     ValidationContext,
+    ValueNode,
+    VariableNode,
     parse,
     specified_rules,
     validate,
@@ -49,9 +52,18 @@ class Operation:
     kind: OperationType
     measure: Measure
     defaults: Mapping[str, int]  # of its variables, where they are whole numbers
+    named_accounts: tuple[ValueNode, ...] = ()  # as its root fields write them
 
     def rows(self, variables: Mapping[str, Any]) -> int:
         return self.measure.rows_with({**self.defaults, **variables})
+
+    def accounts(self, variables: Mapping[str, Any]) -> list[str]:
+        """The accounts that its root fields are about, known before anything is executed."""
+        named = (
+            variables.get(node.name.value) if isinstance(node, VariableNode) else getattr(node, "value", None)
+            for node in self.named_accounts
+        )
+        return [account for account in named if isinstance(account, str)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +198,9 @@ def _invalid_by_all_rules(node: DocumentNode, schema: GraphQLSchema, rules: Docu
 
 def _operations(found: Measured) -> list[Operation]:
     return [
-        Operation(node.name.value if node.name else None, node.operation, measure, _defaults(node))
+        Operation(
+            node.name.value if node.name else None, node.operation, measure, _defaults(node), _named_accounts(node)
+        )
         for node, measure in found.definitions
         if isinstance(node, OperationDefinitionNode)
     ]
@@ -198,6 +212,16 @@ def _defaults(node: OperationDefinitionNode) -> dict[str, int]:
         for variable in node.variable_definitions or ()
         if isinstance(variable.default_value, IntValueNode)
     }
+
+
+def _named_accounts(node: OperationDefinitionNode) -> tuple[ValueNode, ...]:
+    return tuple(
+        argument.value
+        for selected in node.selection_set.selections
+        if isinstance(selected, FieldNode)
+        for argument in selected.arguments or ()
+        if argument.name.value == "accountId"
+    )
 
 
 def _which(operation_name: str | None, operations: Iterable[Operation]) -> str:

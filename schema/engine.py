@@ -1,9 +1,10 @@
-"""The engine behind the doors: a warehouse, the gate to its scans, the answers that are kept, and the clock."""
+"""The engine behind the doors: a warehouse, who may ask it when, the answers that are kept, and the clock."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,12 +16,15 @@ from ..resolvers.gate import ScanGate
 from ..resolvers.loader import FinishedRead, Loader, StatsLoader
 from ..resolvers.report_loader import ReportLoader
 from ..resolvers.shared_answers import SharedAnswers
+from ..resolvers.turns import Turns
 from ..warehouse.store import ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 from .context import RequestContext
 from .documents import Documents
 from .notes import present_notes
 from .reading import present_reader
 from .vantages import Vantage, Vantages
+
+UNBOUNDED = 1_000_000
 
 
 def utc_now() -> datetime:
@@ -38,6 +42,8 @@ class Engine:
     documents: Documents = field(default_factory=Documents)
     cache: AnswerCache = field(default_factory=AnswerCache)  # keeps nothing unless it was given room
     flights: Flights = field(default_factory=Flights)
+    admission: Turns = field(default_factory=lambda: Turns(UNBOUNDED, UNBOUNDED))  # of requests; a server bounds it
+    deadline_ms: int | None = None  # of one request; None: as long as it takes
     on_read: Callable[[FinishedRead], None] | None = None  # hears of every read of the warehouse when it has ended
     shared: SharedAnswers | None = None  # with other processes
     vantages: Vantages = field(default_factory=Vantages)
@@ -48,31 +54,46 @@ class Engine:
         return self.vantages.of(self.warehouse.snapshot().accounts, present_reader().identity, self.clock())
 
     @asynccontextmanager
-    async def request(self, max_scans: int = 10) -> AsyncIterator[RequestContext]:
+    async def request(self, max_scans: int = 10, *, about: Iterable[str] = ()) -> AsyncIterator[RequestContext]:
         """A context for one request, which may have ``max_scans`` in flight; leaving it interrupts what still runs.
 
-        It shows the accounts that the present reader may read, as if there were no others.
-        Raises ``WarehouseUnavailable``.
+        It waits for its turn first, among the requests ``about`` the same account, or of the same caller where it is about
+        none that may be read.  It shows the accounts that the present reader may read, as if there were no others.
+        Raises ``Overloaded`` and ``WarehouseUnavailable``.
         """
         reader = present_reader()
         snapshot = self._snapshot(reader.identity)
-        loader = self._loader(snapshot, max_scans)
-        reader.opened.append(loader.sharing)
         accounts = reader.identity.readable(snapshot.accounts)
-        now = self.clock()
+        account = self.admission.busiest(account for account in about if account in accounts)
+        async with self.admission.slot(account or f"caller {reader.identity.name}"):
+            loader = self._loader(snapshot, max_scans)
+            reader.opened.append(loader.sharing)
+            now = self.clock()
+            try:
+                with self._deadline(loader):
+                    yield RequestContext(
+                        accounts,
+                        loader,
+                        now,
+                        self.segments,
+                        reader.identity,
+                        documents=self.documents,
+                        vantage=self.vantages.of(snapshot.accounts, reader.identity, now),
+                    )
+            finally:
+                await loader.close()
+                present_notes().cost.add(loader.sharing)
+
+    @contextmanager
+    def _deadline(self, loader: Loader) -> Iterator[None]:
+        if self.deadline_ms is None:
+            yield
+            return
+        expiring = asyncio.get_running_loop().call_later(self.deadline_ms / 1000, loader.expire, self.deadline_ms)
         try:
-            yield RequestContext(
-                accounts,
-                loader,
-                now,
-                self.segments,
-                reader.identity,
-                documents=self.documents,
-                vantage=self.vantages.of(snapshot.accounts, reader.identity, now),
-            )
+            yield
         finally:
-            await loader.close()
-            present_notes().cost.add(loader.sharing)
+            expiring.cancel()
 
     async def close(self) -> None:
         """Put the warehouse away, inside the loop that it was asked from."""

@@ -15,13 +15,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..catalog.errors import BadRequest, StatsError, Unauthorized
+from ..catalog.errors import BadRequest, Overloaded, StatsError, Unauthorized
 from ..catalog.identity import ANYONE, NOBODY
 from ..catalog.plans import PLANS, Plan
+from ..resolvers.turns import BUSY
 from ..rest_compat.responses import error_response
 from ..schema.engine import Engine
 from ..schema.notes import present_notes
 from ..schema.reading import reading_as
+from .admission import body_in_time, is_crowded
 from .callers import Callers
 from .counters import Counters, MemoryCounters
 from .credentials import Credentials, TokenReader
@@ -34,6 +36,7 @@ from .settings import ServerSettings
 
 # What can be read without credentials, and as often as one likes: probes, and pages that hold no numbers.
 PUBLIC = frozenset({"/", "/health", "/livez", "/readyz", "/docs", "/openapi.json"})
+UNBOUNDED = frozenset({"/metrics"})  # answered however crowded the server is, as are those below
 PUBLIC_FOLDERS = (f"{STATIC_PATH}/", "/docs/", "/dashboard/")
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}  # RFC 9110 §11.6.1 asks for one with every 401
@@ -60,9 +63,10 @@ ACCEPTED_HEADERS = (
 class Entrance:
     """Lets a request through to the doors, or answers in their place.  Every answer behind it tells the rate limits."""
 
-    def __init__(self, app: ASGIApp, callers: Callers) -> None:
+    def __init__(self, app: ASGIApp, callers: Callers, body_ms: int) -> None:
         self._app = app
         self._callers = callers
+        self._body_ms = body_ms
         self._limits = callers.limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,13 +92,13 @@ class Entrance:
         present_notes().caller = identity.name
         standing = await self._callers.count(identity, refusal, _path(request.scope))
         told = _telling(request.scope, send, standing)
-        if refusal := standing.refusal or refusal:
+        if refusal := standing.refusal or refusal or _crowd(request.scope):
             await error_response(request, refusal, _headers_of(refusal))(request.scope, receive, told)
             return
         with reading_as(identity) as reader:
             self._limits.start(reader)
             try:
-                await self._app(request.scope, receive, told)
+                await self._app(request.scope, body_in_time(receive, self._body_ms), told)
             finally:
                 await self._limits.settle(reader)
 
@@ -108,7 +112,7 @@ def entrance(engine: Engine, settings: ServerSettings) -> tuple[list[Middleware]
     credentials = open_credentials(settings)
     callers = Callers(credentials, limits, engine.clock, settings.open_limit)
     hosts = Middleware(Hosts, credentials=credentials, settings=settings)
-    return [hosts, *_cors(settings), Middleware(Entrance, callers=callers)], callers
+    return [hosts, *_cors(settings), Middleware(Entrance, callers=callers, body_ms=settings.load["body_ms"])], callers
 
 
 def open_credentials(settings: ServerSettings) -> Credentials:
@@ -143,8 +147,15 @@ def _telling(scope: Scope, send: Send, standing: Standing) -> Send:
     return send_with_headers
 
 
+def _crowd(scope: Scope) -> StatsError | None:
+    return Overloaded(BUSY) if is_crowded(scope) and _path(scope) not in UNBOUNDED else None
+
+
 def _headers_of(refusal: StatsError) -> Mapping[str, str]:
-    return CHALLENGE if isinstance(refusal, Unauthorized) else {}
+    return _FURTHER.get(type(refusal), {})
+
+
+_FURTHER: dict[type[StatsError], Mapping[str, str]] = {Unauthorized: CHALLENGE, Overloaded: {"Connection": "close"}}
 
 
 def _cors(settings: ServerSettings) -> list[Middleware]:

@@ -28,8 +28,8 @@ from ..rest_compat.responses import (
     ClientGone,
     EmptyResponse,
     error_response,
-    retry_after,
     server_timing,
+    told_by_code,
     unless_client_leaves,
 )
 from ..schema.context import RequestContext
@@ -194,7 +194,10 @@ def _check_read_only(operation: Operation, engine: Engine) -> None:
 async def _run(request: Request, engine: Engine, operations: Sequence[Operation | StatsError]) -> Run:
     """All operations from one context, so that what they have in common is scanned once."""
     started = time.perf_counter()
-    async with engine.request() as context:
+    about = [
+        name for operation in operations if isinstance(operation, Operation) for name in operation.accounts(engine)
+    ]
+    async with engine.request(about=about) as context:
         running = asyncio.gather(*(_outcome(operation, engine, context) for operation in operations))
         outcomes = await unless_client_leaves(request, running)
     wall_ms = 1000 * (time.perf_counter() - started)
@@ -215,7 +218,10 @@ async def _outcome(operation: Operation | StatsError, engine: Engine, context: R
 async def _parts(engine: Engine, operation: Operation, *, tells_cost: bool) -> AsyncGenerator[Run | Payload, None]:
     """The run of an operation that defers nothing; else the payloads, of which the last tells the cost."""
     started = time.perf_counter()
-    async with engine.request() as context, aclosing(execute_in_parts(operation, context)) as parts:
+    async with (
+        engine.request(about=operation.accounts(engine)) as context,
+        aclosing(execute_in_parts(operation, context)) as parts,
+    ):
         async for part in parts:
             wall_ms = 1000 * (time.perf_counter() - started)
             run = Run([], context.loader.sharing, cost_of(context), wall_ms, context.vantage)
@@ -266,7 +272,7 @@ def _refusal(request: Request, error: StatsError) -> Response:
     """What is refused before there is a document, as a response of errors alone."""
     media_type = negotiated_if_any(request.headers) or JSON_TYPE
     allowed = {"Allow": "POST"} if isinstance(error, MethodNotAllowed) else {}
-    headers = {**NOT_STORED, **retry_after(error), **allowed}
+    headers = {**NOT_STORED, **told_by_code(error), **allowed}
     return _response({"errors": [told_refusal(error)]}, media_type, error.http_status, headers)
 
 

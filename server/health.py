@@ -18,7 +18,7 @@ from ..catalog.errors import StatsError
 from ..catalog.periods import Window
 from ..rest_compat.responses import JSONResponse
 from ..schema.reading import present_reader
-from ..warehouse.store import Listing, ReportWarehouse, Snapshot, Warehouse
+from ..warehouse.store import Listing, ReportSnapshot, ReportWarehouse, Snapshot, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +46,15 @@ class Readiness:
         if isinstance(self.warehouse, ReportWarehouse):
             return self.warehouse.standing != "unavailable"
         if self._looking is None and self.clock() >= self._true_until:
-            self._looking = asyncio.create_task(self._look(self.warehouse))
+            self._looking = asyncio.create_task(self._look())
         if self._looking is not None:
             await asyncio.shield(self._looking)
         return self._answers
 
-    async def _look(self, warehouse: Warehouse) -> None:
+    async def _look(self) -> None:
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
-                await ask_little(warehouse.snapshot())
+                await ask_little(self.warehouse.snapshot())
             self._answers = True
         except (StatsError, TimeoutError):
             self._answers = False
@@ -66,8 +66,10 @@ class Readiness:
             self._looking = None
 
 
-async def ask_little(snapshot: Snapshot) -> None:
-    """Have one statement run that finds nothing.  Raises ``WarehouseUnavailable``."""
+async def ask_little(snapshot: Snapshot | ReportSnapshot) -> None:
+    """Have one statement run that finds nothing, unless that would be a call.  Raises ``WarehouseUnavailable``."""
+    if isinstance(snapshot, ReportSnapshot):
+        return
     for account in snapshot.accounts.values():
         if account.first_day is not None:
             before = account.first_day - timedelta(days=1)

@@ -209,11 +209,11 @@ class LiveAnswers:
             self._callers.limits.stop(reader)
 
     async def execute(self, operation: Operation, identity: Identity) -> Fresh:
-        """One answer, charged to that identity.  Raises ``WarehouseUnavailable``."""
+        """One answer, charged to that identity.  Raises ``Overloaded`` and ``WarehouseUnavailable``."""
         with reading_as(identity) as reader:
             self._callers.limits.start(reader)
             try:
-                async with self._engine.request() as context:
+                async with self._engine.request(about=operation.accounts(self._engine)) as context:
                     return Fresh(await execute(operation, context), cost_of(context))
             finally:
                 await self._callers.limits.settle(reader)

@@ -47,6 +47,11 @@ class Operation:
             present_notes().name_operation(operation.name)
         return {operation.kind for operation in meant}
 
+    def accounts(self, engine: Engine) -> list[str]:
+        """Those it is about."""
+        meant = self.read(engine).named(self.name)
+        return [account for operation in meant for account in operation.accounts(self.variables)]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -10,14 +10,15 @@ import asyncio
 import ipaddress
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
 
 from ..catalog.errors import BadRequest
-from ..catalog.limits import MAX_GRAPHQL_BYTES
+from ..catalog.limits import LOAD_LIMITS, MAX_GRAPHQL_BYTES, defaults_of
+from .connections import bounded_protocol
 from .settings import TRUSTED_PROXIES
 
 GRACE_S = 10
@@ -26,11 +27,12 @@ TICK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How a server process takes leave, and whose word about a client's address it believes."""
+    """How a server process takes leave, what load it takes, and whose word about a client's address it believes."""
 
     drain_s: int = 0  # served on after being asked to stop, while saying that it is not ready
     grace_s: int = GRACE_S  # of requests under way after that
     trusted_proxies: tuple[str, ...] = ()  # addresses and networks
+    load: Mapping[str, int] = field(default_factory=lambda: defaults_of(LOAD_LIMITS))
 
 
 def read_proxies(text: str) -> tuple[str, ...]:
@@ -49,6 +51,8 @@ def server_config(app: Any, manners: Manners | None = None, **options: Any) -> u
     manners = manners or Manners()
     return uvicorn.Config(
         app,
+        http=bounded_protocol(manners.load),
+        timeout_keep_alive=manners.load["idle_ms"] / 1000,  # pyright: ignore[reportArgumentType]  seconds, whole or not
         log_config=None,  # messages go where all others go (log_output.py)
         log_level="warning",
         access_log=False,

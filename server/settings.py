@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..catalog.accounts import Account
 from ..catalog.errors import BadRequest
-from ..catalog.limits import DOCUMENT_LIMITS, DocumentRules
+from ..catalog.limits import DOCUMENT_LIMITS, LOAD_LIMITS, DocumentRules, defaults_of
 from ..catalog.plans import ANONYMOUS, DEFAULT_PLAN, PLANS
 from ..warehouse.addresses import DEFAULT_ADDRESS, is_upstream
 from ..warehouse.upstream_options import Upstream, read_accounts
@@ -42,19 +42,20 @@ PERSISTED_QUERIES = "FANIN_PERSISTED_QUERIES"
 PRODUCTION = "FANIN_PRODUCTION"
 GRAPHQL_LIMITS = "FANIN_GRAPHQL_LIMITS"
 GRAPHQL_GUARD = "FANIN_GRAPHQL_GUARD"
+LOAD = "FANIN_LOAD_LIMITS"
 CACHE_MB = "FANIN_CACHE_MB"
 CUBE_MB = "FANIN_CUBE_MB"
 BLOCK_MB = "FANIN_BLOCK_MB"
-LOG_FORMAT = "FANIN_LOG_FORMAT"
-LOG_LEVEL = "FANIN_LOG_LEVEL"
-METRICS_PORT = "FANIN_METRICS_PORT"
-METRICS_TOKEN = "FANIN_METRICS_TOKEN"  # noqa: S105  a variable's name
-TRACES = "FANIN_TRACES"
 UPSTREAM_KEY = "FANIN_UPSTREAM_KEY"
 UPSTREAM_CREDENTIALS = "FANIN_UPSTREAM_CREDENTIALS"
 UPSTREAM_ACCOUNTS = "FANIN_UPSTREAM_ACCOUNTS"
 UPSTREAM_TIMEOUT_S = "FANIN_UPSTREAM_TIMEOUT_S"
 UPSTREAM_CONNECTIONS = "FANIN_UPSTREAM_CONNECTIONS"
+LOG_FORMAT = "FANIN_LOG_FORMAT"
+LOG_LEVEL = "FANIN_LOG_LEVEL"
+METRICS_PORT = "FANIN_METRICS_PORT"
+METRICS_TOKEN = "FANIN_METRICS_TOKEN"  # noqa: S105  a variable's name
+TRACES = "FANIN_TRACES"
 
 SETTINGS: dict[str, str] = {
     SEGMENTS: "a TOML file of saved segments",
@@ -76,14 +77,10 @@ SETTINGS: dict[str, str] = {
     PRODUCTION: "1 tells GraphQL callers no more than they ask: no introspection, no suggestions, no GraphiQL, no costs",
     GRAPHQL_LIMITS: "limits of a GraphQL document that differ, such as max_depth=15,max_aliases=200",
     GRAPHQL_GUARD: "measure logs a document over a limit and executes it; enforce refuses it",
+    LOAD: "limits of the load that each process takes which differ, such as max_running=64,deadline_ms=30000",
     CACHE_MB: "megabytes of answers each process keeps; 64 unless said, 0 keeps none",
     CUBE_MB: "megabytes of roll-ups each process holds in memory; 96 unless said, 0 holds none",
     BLOCK_MB: "megabytes of rows each process holds for filtered questions; 40 unless said, 0 holds none",
-    LOG_FORMAT: "text or json; text unless said",
-    LOG_LEVEL: "what is logged: debug, info, warning or error; info unless said, which is a line for each request",
-    METRICS_PORT: "a port of its own for /metrics, beside which the server's own address has none",
-    METRICS_TOKEN: "what /metrics is asked for with, as a bearer token; unless said a key for all accounts, where keys are",
-    TRACES: "1 records traces by OpenTelemetry, sent where its own OTEL_ variables say",
     UPSTREAM_KEY: "the API key that an upstream API is asked with, or `Bearer` and a token",
     UPSTREAM_CREDENTIALS: "own asks an upstream API with that key, caller with what each caller shows, which the upstream "
     "then judges; own unless said",
@@ -91,6 +88,11 @@ SETTINGS: dict[str, str] = {
     "answers for, with days in UTC",
     UPSTREAM_TIMEOUT_S: "seconds that an upstream API may take to answer, asking again included; 30 unless said",
     UPSTREAM_CONNECTIONS: "connections to an upstream API at one moment; 8 unless said",
+    LOG_FORMAT: "text or json; text unless said",
+    LOG_LEVEL: "what is logged: debug, info, warning or error; info unless said, which is a line for each request",
+    METRICS_PORT: "a port of its own for /metrics, beside which the server's own address has none",
+    METRICS_TOKEN: "what /metrics is asked for with, as a bearer token; unless said a key for all accounts, where keys are",
+    TRACES: "1 records traces by OpenTelemetry, sent where its own OTEL_ variables say",
 }
 
 # Whole megabytes unless said.
@@ -128,6 +130,7 @@ class ServerSettings:
     upstream: Upstream | None = None  # None: the warehouse is none
     production: bool = False
     documents: DocumentRules = field(default_factory=DocumentRules)
+    load: Mapping[str, int] = field(default_factory=lambda: defaults_of(LOAD_LIMITS))
     log_format: str = "text"
     log_level: str = "info"
     metrics_port: int | None = None  # None: at the server's own address
@@ -170,11 +173,12 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
         upstream=read_upstream(given) if is_upstream(given.get(WAREHOUSE, "")) else None,
         production=production,
         documents=DocumentRules(
-            limits=_limits(given.get(GRAPHQL_LIMITS, "")),
+            limits=_limits(given.get(GRAPHQL_LIMITS, ""), DOCUMENT_LIMITS, GRAPHQL_LIMITS),
             enforced=_enforced(given.get(GRAPHQL_GUARD) or "enforce"),
             introspection=not production,
             suggestions=not production,
         ),
+        load=_limits(given.get(LOAD, ""), LOAD_LIMITS, LOAD),
         log_format=_one_of(LOG_FORMATS, given.get(LOG_FORMAT) or "text", LOG_FORMAT),
         log_level=_one_of(LOG_LEVELS, (given.get(LOG_LEVEL) or "info").lower(), LOG_LEVEL),
         metrics_port=_port(given[METRICS_PORT], METRICS_PORT) if given.get(METRICS_PORT) else None,
@@ -283,14 +287,14 @@ def _persisted_queries(text: str) -> PersistedQueries:
         raise BadRequest(f"{PERSISTED_QUERIES}: {error.message}") from None
 
 
-def _limits(text: str) -> dict[str, int]:
-    """The limits of a document, with those of the text instead."""
-    limits = {name: value for name, (value, _) in DOCUMENT_LIMITS.items()}
+def _limits(text: str, table: Mapping[str, tuple[int, str]], variable: str) -> dict[str, int]:
+    """The limits of a table, with those of the text instead."""
+    limits = defaults_of(table)
     for word in filter(None, (word.strip() for word in text.split(","))):
         name, _, value = word.partition("=")
         if name not in limits:
-            raise BadRequest(f"{GRAPHQL_LIMITS}: '{name[:40]}' is no limit; accepted: {', '.join(limits)}")
-        limits[name] = _whole_number(value, f"{GRAPHQL_LIMITS}: {name}")
+            raise BadRequest(f"{variable}: '{name[:40]}' is no limit; accepted: {', '.join(limits)}")
+        limits[name] = _whole_number(value, f"{variable}: {name}")
     return limits
 
 

@@ -11,10 +11,11 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,3 +131,56 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
         else:
             return
     raise RuntimeError("the ClickHouse server did not start")
+
+
+class Gate:
+    """A port in front of a server that can be shut: what is under way is cut off, and nothing new gets through."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._is_open = True
+        self._through: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Gate:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shut()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def open(self) -> None:
+        self._is_open = True
+
+    def shut(self) -> None:
+        self._is_open = False
+        for through in self._through:
+            with suppress(OSError):
+                through.shutdown(socket.SHUT_RDWR)
+        self._through.clear()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                caller, _ = self._listener.accept()
+            except OSError:
+                return
+            if not self._is_open:
+                caller.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", self._to))
+            self._through += [caller, server]
+            for source, target in ((caller, server), (server, caller)):
+                threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with source, suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)

@@ -6,9 +6,11 @@ Needs the extra ``fanin[clickhouse]``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -31,10 +33,14 @@ LIMIT_S = 30
 
 UNREADABLE = "The warehouse cannot be read now; try again"
 
+# No more than what needs no quoting in paths and statements.
+_DATABASE = re.compile(r"[A-Za-z0-9_.-]*")
+
 _ACCEPTED = ("secure", "limit_s")
 
-# The engine's own numbers for what a caller can get wrong: a pattern that RE2 refuses or that is too large.
-_BAD_PATTERN = {427}
+# The engine's own numbers for some of its failures: a pattern that RE2 refuses or that is too large for it.
+_BAD_PATTERN = 427
+_UNKNOWN_DATABASE = 81
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def place_of(address: str) -> ClickHousePlace:
     except ValueError:
         raise BadRequest(f"The ClickHouse address cannot be read; accepted: {EXAMPLE}") from None
     database = unquote(parts.path[1:])
-    if parts.scheme != SCHEME or not parts.hostname or parts.fragment or "/" in database:
+    if parts.scheme != SCHEME or not parts.hostname or parts.fragment or not _DATABASE.fullmatch(database):
         raise BadRequest(f"The ClickHouse address cannot be read; accepted: {EXAMPLE}")
     for name in given:
         if name not in _ACCEPTED:
@@ -102,13 +108,13 @@ def _limit(text: str) -> int:
 
 def connect(place: ClickHousePlace, database: str = "") -> Client:
     """A client for one thread at a time.  Raises ``WarehouseUnavailable``."""
-    with failures_told(f"{place} cannot be reached, or refuses the user"):
+    with failures_told(f"{place} cannot be reached, or refuses the user", {_UNKNOWN_DATABASE: no_warehouse(place)}):
         return clickhouse_connect.get_client(**_options(place, database or place.database))
 
 
-async def connect_async(place: ClickHousePlace) -> AsyncClient:
+async def connect_async(place: ClickHousePlace, level: int = logging.ERROR) -> AsyncClient:
     """A client for the running loop.  Raises ``WarehouseUnavailable``."""
-    with failures_told(UNREADABLE):
+    with failures_told(UNREADABLE, level=level):
         return await clickhouse_connect.get_async_client(**_options(place, place.database))
 
 
@@ -132,19 +138,31 @@ def write_failures_told(place: ClickHousePlace) -> AbstractContextManager[None]:
     return failures_told(f"{place} cannot be written")
 
 
+def no_warehouse(place: ClickHousePlace) -> str:
+    return f"There is no warehouse at {place}; make one first: fanin warehouse init --help"
+
+
 @contextmanager
-def failures_told(sentence: str) -> Iterator[None]:
-    """Failures of server and network in the vocabulary.  What they say goes to the log, for it may hold SQL."""
+def failures_told(
+    sentence: str, sentences: Mapping[int, str] = MappingProxyType({}), level: int = logging.ERROR
+) -> Iterator[None]:
+    """Failures of server and network in the vocabulary: some by the engine's number, all others by ``sentence``.
+
+    What they say themselves goes to the log, for it may hold SQL.
+    """
     try:
         yield
     except ClickHouseError as error:
-        if getattr(error, "code", None) in _BAD_PATTERN:
+        code = getattr(error, "code", None) or 0
+        if code == _BAD_PATTERN:
             log.info("refused by the engine: %s", _first_line(error))
             raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
-        log.error("%s: %s", sentence, _first_line(error))
+        if code in sentences:
+            raise WarehouseUnavailable(sentences[code]) from None
+        log.log(level, "%s: %s", sentence, _first_line(error))
         raise WarehouseUnavailable(sentence) from None
     except (OSError, TimeoutError, aiohttp.ClientError) as error:
-        log.error("%s: %s", sentence, _first_line(error))
+        log.log(level, "%s: %s", sentence, _first_line(error))
         raise WarehouseUnavailable(sentence) from None
 
 

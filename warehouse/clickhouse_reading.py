@@ -7,6 +7,7 @@ version.  So nothing of an import that comes in between is seen, and two scans o
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import uuid
 from collections import defaultdict
@@ -24,7 +25,7 @@ from clickhouse_connect.driver.client import Client
 from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS
 from ..catalog.errors import WarehouseUnavailable
-from .clickhouse_connecting import UNREADABLE, ClickHousePlace, connect, connect_async, failures_told
+from .clickhouse_connecting import UNREADABLE, ClickHousePlace, connect, connect_async, failures_told, no_warehouse
 from .clickhouse_statements import (
     build_clickhouse_listing,
     build_fused_statement,
@@ -70,13 +71,13 @@ class ClickHouseWarehouse:
         self._words = _Words()
         self._failed_looks = 0
         self._present: ClickHouseSnapshot | None = None
-        self._asking = _Asking(place, _ON_A_CLUSTER if cluster else {})
+        self.asking = _Asking(place, _ON_A_CLUSTER if cluster else {})
         try:
             self.look()
         except WarehouseUnavailable:
-            self._asking.close()
+            self.asking.close()
             raise
-        self._asking.begin(self._look_again())
+        self.asking.begin(self._look_again())
 
     def snapshot(self) -> ClickHouseSnapshot:
         """The accounts of the last look.  Raises ``WarehouseUnavailable`` when the server cannot be looked at."""
@@ -86,10 +87,10 @@ class ClickHouseWarehouse:
 
     def look(self) -> None:
         """Look now.  Raises ``WarehouseUnavailable``."""
-        self._asking.wait_for(self._look())
+        self.asking.wait_for(self._look())
 
     def close(self) -> None:
-        self._asking.close()
+        self.asking.close()
 
     async def _look_again(self) -> None:
         while True:
@@ -99,8 +100,9 @@ class ClickHouseWarehouse:
 
     async def _look(self) -> None:
         """The snapshot of now, which is the one there was when nothing has changed."""
+        level = logging.DEBUG if self._failed_looks else logging.ERROR  # said once is enough
         try:
-            rows = await self._asking.rows(_ACCOUNTS, {})
+            rows = await self.asking.rows(_ACCOUNTS, {}, level)
         except WarehouseUnavailable:
             self._failed_looks += 1
             raise
@@ -108,7 +110,7 @@ class ClickHouseWarehouse:
         held = {account.id: (number, account) for number, account in map(_account, rows)}
         if self._present is None or self._present.held != held:
             self._words.retain({number for number, _ in held.values()})
-            self._present = ClickHouseSnapshot(held, self._asking, self._words)
+            self._present = ClickHouseSnapshot(held, self.asking, self._words)
 
 
 def read_layout(client: Client, place: ClickHousePlace) -> str:
@@ -122,7 +124,7 @@ def read_layout(client: Client, place: ClickHousePlace) -> str:
         ).result_rows
         found = client.query("SELECT layout, cluster FROM fanin_meta").result_rows if there[0][0] else []
     if not found:
-        raise WarehouseUnavailable(f"There is no warehouse at {place}; make one first: fanin warehouse init --help")
+        raise WarehouseUnavailable(no_warehouse(place))
     layout, cluster = found[0]
     if layout != SCHEMA_VERSION:
         raise WarehouseUnavailable(
@@ -192,8 +194,9 @@ class _Asking:
         parameters = {f"p{place}": value for place, value in enumerate(statement.parameters)}
         return _columns(await self._ask(statement.text, parameters, use_numpy=True))
 
-    async def rows(self, text: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return [*(await self._ask(text, parameters)).result_rows]
+    async def rows(self, text: str, parameters: dict[str, Any], level: int = logging.ERROR) -> list[tuple[Any, ...]]:
+        """What a statement tells, row by row; ``level`` is that of a failure in the log."""
+        return [tuple(row) for row in (await self._ask(text, parameters, level)).result_rows]
 
     def close(self) -> None:
         self.wait_for(self._close())
@@ -201,20 +204,20 @@ class _Asking:
         self._thread.join()
         self._loop.close()
 
-    async def _ask(self, text: str, parameters: dict[str, Any], **options: Any) -> Any:
+    async def _ask(self, text: str, parameters: dict[str, Any], level: int = logging.ERROR, **options: Any) -> Any:
         query_id = f"fanin-{uuid.uuid4().hex}"
-        client = await self._connected()
+        client = await self._connected(level)
         try:
-            with failures_told(UNREADABLE):
+            with failures_told(UNREADABLE, level=level):
                 return await client.query(text, parameters, self._settings | {"query_id": query_id}, **options)
         except asyncio.CancelledError:
             self._start(self._stop(client, query_id))
             raise
 
-    async def _connected(self) -> AsyncClient:
+    async def _connected(self, level: int) -> AsyncClient:
         async with self._connecting:
             if self._client is None:
-                self._client = await connect_async(self._place)
+                self._client = await connect_async(self._place, level)
         return self._client
 
     async def _stop(self, client: AsyncClient, query_id: str) -> None:

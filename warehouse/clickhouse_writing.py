@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from .clickhouse_reading import read_layout
 from .clickhouse_tables import VERSIONED, local_name
 from .coding import Encoder, FactColumns, LocalTime
 from .facts import Session
+from .layout import FACTS
 
 _BATCH = 100_000  # sessions held as Python values before they become columns
 
@@ -164,6 +165,22 @@ class ClickHouseWriter:
         self._drafts[account_id] = _Draft(
             account_id, _new_number(), draft.version, draft.time_zone, draft.currency, Encoder([]), changed=True
         )
+
+    def take_back(self, account_id: str, sessions: Sequence[int]) -> None:
+        """Take these sessions out, by their numbers, with all that belongs to them."""
+        draft = self._there(account_id)
+        for table, columns in FACTS.items():
+            self._claims.check()
+            kept = ", ".join(name for name, _ in columns if name != "account")
+            self._client.command(
+                f"INSERT INTO {table.value} (account, version, sign, {kept}) "
+                f"SELECT account, {{version:UInt32}}, -sign, {kept} FROM {table.value} "
+                "WHERE account = {account:UInt64} AND version < {version:UInt32} AND sign > 0 "
+                "AND session IN {sessions:Array(UInt32)}",
+                {"account": draft.number, "version": draft.version, "sessions": list(sessions)},
+                settings=dict(self._settings),
+            )
+        draft.changed = True
 
     def publish(self) -> None:
         """Let everyone see what has changed, all at once."""

@@ -15,8 +15,10 @@ from fanin.catalog.errors import (
     InternalError,
     InvalidQuery,
     NotFound,
+    Overloaded,
     Problem,
     RateLimitExceeded,
+    RequestTimeout,
     StatsError,
     Unauthorized,
     WarehouseTimedOut,
@@ -44,6 +46,7 @@ DOCUMENTED = {
     "dependency_failed": (None, False),
 }
 OURS = {  # RFC 9110, §6.16 and batch rules 5.2 and 5.3
+    "request_timeout": (408, True),
     "unsupported_media_type": (415, False),
     "fail_fast": (None, False),
     "deadline": (None, True),
@@ -58,8 +61,10 @@ CLASSES = {
     Forbidden: ("forbidden", 403),
     NotFound: ("not_found", 404),
     AccountNotFound: ("account_not_found", 404),
+    RequestTimeout: ("request_timeout", 408),
     RateLimitExceeded: ("rate_limit_exceeded", 429),
     WarehouseUnavailable: ("database_unavailable", 503),
+    Overloaded: ("service_unavailable", 503),
     WarehouseTimedOut: ("gateway_timeout", 504),
     InternalError: ("internal_error", 500),
 }

@@ -150,7 +150,7 @@ def test_a_dead_worker_is_replaced_and_orphans_leave(folder: Path) -> None:
         said = server.process.stderr.readline()
         until(lambda: len(server.workers()) == 2)
         after = server.workers()
-        statuses = {server.status("/readyz") for _ in range(10)}
+        statuses = {server.status("/livez") for _ in range(10)}
         server.process.kill()
         until(lambda: not any(map(is_running, after)))
 
@@ -178,8 +178,11 @@ def probed(path: Path, *probes: str, between: Callable[[Any], None] = lambda _: 
     ("probes", "statements"), [(["/livez"] * 9, 0), (["/readyz"] * 9, 1), (["/health", "/readyz"], 1)]
 )
 def test_however_many_probes_there_are_the_warehouse_is_asked_once_a_moment(
-    folder: Path, probes: list[str], statements: int
+    folder: Path, probes: list[str], statements: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "TRUE_FOR_S", 60)
+    monkeypatch.setattr(health, "LOOK_WITHIN_S", 60)
+
     assert probed(folder / "fanin.duckdb", *probes) == ([200] * len(probes), statements)
 
 
