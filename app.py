@@ -62,7 +62,8 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     settings = settings or ServerSettings()
     shared = shared_answers(settings)
     traffic = Traffic()
-    metrics = Metrics(engine, traffic, dropped_lines)
+    turns = admission(settings.load)
+    metrics = Metrics(engine, traffic, turns, dropped_lines)
     traffic.observers = (log_request, metrics.observe)
     tracing = _tracing(settings)
     on_read = _to_all(metrics.observe_read, *(traces.observe_read for traces in tracing))
@@ -70,7 +71,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
         engine,
         documents=Documents(settings.documents),
         shared=shared or engine.shared,
-        admission=admission(settings.load),
+        admission=turns,
         deadline_ms=settings.load["deadline_ms"],
         on_read=on_read,
     )

@@ -24,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from ..catalog.errors import StatsError
 from ..resolvers.loader import FinishedRead
+from ..resolvers.turns import Turns
 from ..schema.engine import Engine
 from ..warehouse.store import ReportWarehouse
 from .observing import Observation, Traffic
@@ -79,6 +80,11 @@ METRICS: dict[str, MetricRow] = {
             _SECONDS,
         ),
         MetricRow("fanin_requests_under_way", Kind.SUM, "requests and live connections that have not ended"),
+        MetricRow("fanin_requests_running", Kind.SUM, "of them, those that were let in and have their turn"),
+        MetricRow("fanin_requests_waiting", Kind.SUM, "of them, those that wait for their turn"),
+        MetricRow("fanin_requests_turned_away_total", Kind.COUNTER, "requests refused because too many were waiting"),
+        MetricRow("fanin_scans_running", Kind.SUM, "reads of the warehouse that are under way"),
+        MetricRow("fanin_scans_waiting", Kind.SUM, "reads of the warehouse that wait for their turn"),
         MetricRow("fanin_sent_bytes_total", Kind.COUNTER, "bytes of answers' bodies, after compression", ("route",)),
         MetricRow(
             "fanin_request_scans", Kind.HISTOGRAM, "scans that one request with questions cost", ("route",), _SCANS
@@ -124,11 +130,17 @@ METRICS: dict[str, MetricRow] = {
 class Metrics:
     """The metrics of one process, or its part of those of a server with several."""
 
-    def __init__(self, engine: Engine, traffic: Traffic, dropped_lines: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, engine: Engine, traffic: Traffic, turns: Turns, dropped_lines: Callable[[], int] = lambda: 0
+    ) -> None:
         self._engine = engine
         self._traffic = traffic
-        self._dropped_lines = dropped_lines
-        self._counted_dropped = 0
+        self._turns = turns
+        self._counted_elsewhere: dict[str, Callable[[], int]] = {
+            "fanin_log_lines_dropped_total": dropped_lines,
+            "fanin_requests_turned_away_total": lambda: turns.refused,
+        }
+        self._counted = dict.fromkeys(self._counted_elsewhere, 0)
         self._seen: tuple[int, int] | None = None
         self._registry = CollectorRegistry()
         self._of: dict[str, Any] = {name: _made(row, self._registry) for name, row in METRICS.items()}
@@ -166,9 +178,14 @@ class Metrics:
         of = self._of
         of["fanin_requests_under_way"].set(self._traffic.under_way)
         of["fanin_answers_kept_bytes"].set(self._engine.cache.size_bytes)
-        dropped = self._dropped_lines()
-        of["fanin_log_lines_dropped_total"].inc(dropped - self._counted_dropped)
-        self._counted_dropped = dropped
+        of["fanin_requests_running"].set(self._turns.running)
+        of["fanin_requests_waiting"].set(self._turns.waiting)
+        of["fanin_scans_running"].set(self._engine.gate.running)
+        of["fanin_scans_waiting"].set(self._engine.gate.waiting)
+        for name, count in self._counted_elsewhere.items():
+            counted = count()
+            of[name].inc(counted - self._counted[name])
+            self._counted[name] = counted
         self._look_at_data()
         of["fanin_resident_memory_bytes"].set(_resident_bytes())
         of["fanin_cpu_seconds"].set(time.process_time())
