@@ -142,6 +142,7 @@ class Metrics:
         }
         self._counted = dict.fromkeys(self._counted_elsewhere, 0)
         self._seen: tuple[int, int] | None = None
+        self._found: dict[tuple[str, ...], Any] = {}
         self._registry = CollectorRegistry()
         self._of: dict[str, Any] = {name: _made(row, self._registry) for name, row in METRICS.items()}
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -151,22 +152,33 @@ class Metrics:
     def observe(self, seen: Observation) -> None:
         """Count one request that has ended."""
         of, cost = self._of, seen.notes.cost
-        of["fanin_requests_total"].labels(seen.route, seen.method, str(seen.status)).inc()
-        of["fanin_request_seconds"].labels(seen.route).observe(seen.began_ms / 1000)
-        of["fanin_sent_bytes_total"].labels(seen.route).inc(seen.body_bytes)
+        self._labelled("fanin_requests_total", seen.route, seen.method, str(seen.status)).inc()
+        self._labelled("fanin_request_seconds", seen.route).observe(seen.began_ms / 1000)
+        self._labelled("fanin_sent_bytes_total", seen.route).inc(seen.body_bytes)
         if not cost.fields:
             return
-        of["fanin_request_scans"].labels(seen.route).observe(cost.scans)
+        self._labelled("fanin_request_scans", seen.route).observe(cost.scans)
         of["fanin_questions_total"].inc(cost.fields)
-        of["fanin_questions_identical_total"].inc(cost.identical)
-        of["fanin_questions_kept_total"].inc(cost.cache_hits)
-        of["fanin_reads_joined_total"].inc(cost.joined)
+        for name, count in (
+            ("fanin_questions_identical_total", cost.identical),
+            ("fanin_questions_kept_total", cost.cache_hits),
+            ("fanin_reads_joined_total", cost.joined),
+        ):
+            if count:
+                of[name].inc(count)
 
     def observe_read(self, read: FinishedRead) -> None:
         """Count one read of the warehouse that has ended."""
         source = read.source.value if read.source else "failed"
-        self._of["fanin_scan_seconds"].labels(source).observe(read.duration_ms / 1000)
+        self._labelled("fanin_scan_seconds", source).observe(read.duration_ms / 1000)
         self._of["fanin_scan_rows_total"].inc(read.rows)
+
+    def _labelled(self, name: str, *labels: str) -> Any:
+        """The one of a metric with these labels; the library takes longer to find it than to count."""
+        metric = self._found.get((name, *labels))
+        if metric is None:
+            metric = self._found[name, *labels] = self._of[name].labels(*labels)
+        return metric
 
     async def keep_fresh(self) -> None:
         """Look at what no request tells, again and again: another process may be the one that is asked."""
