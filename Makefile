@@ -37,7 +37,7 @@ fix: setup
 	$(BIN)/ruff check --fix .
 
 golden: setup
-	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py tests/server/test_operating.py
+	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py tests/server/test_operating.py tests/faults/test_beside.py
 
 # For tests/server/test_audits.py and test_clients.py.
 node: $(NODE_FOLDERS:%=%/node_modules/.installed)

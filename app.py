@@ -61,6 +61,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     """
     settings = settings or ServerSettings()
     shared = shared_answers(settings)
+    engine = replace(engine, shared=shared or engine.shared)
     traffic = Traffic()
     turns = admission(settings.load)
     metrics = Metrics(engine, traffic, turns, dropped_lines)
@@ -70,7 +71,6 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     engine = replace(
         engine,
         documents=Documents(settings.documents),
-        shared=shared or engine.shared,
         admission=turns,
         deadline_ms=settings.load["deadline_ms"],
         on_read=on_read,

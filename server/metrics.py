@@ -24,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from ..catalog.errors import StatsError
 from ..resolvers.loader import FinishedRead
+from ..resolvers.shared_answers import Event
 from ..resolvers.turns import Turns
 from ..schema.engine import Engine
 from ..warehouse.store import ReportWarehouse
@@ -106,6 +107,13 @@ METRICS: dict[str, MetricRow] = {
         ),
         MetricRow("fanin_scan_rows_total", Kind.COUNTER, "rows that scans brought back"),
         MetricRow("fanin_answers_kept_bytes", Kind.SUM, "memory of the answers that are kept"),
+        MetricRow(
+            "fanin_shared_answers_total",
+            Kind.COUNTER,
+            "answers looked for or stored in the store that several processes share, by what became of them; `failed` "
+            "counts attempts",
+            ("outcome",),
+        ),
         MetricRow("fanin_warehouse_readable", Kind.LEAST, "1 while the warehouse can be read, else 0"),
         MetricRow("fanin_accounts", Kind.MOST, "accounts in the warehouse"),
         MetricRow(
@@ -141,6 +149,7 @@ class Metrics:
             "fanin_requests_turned_away_total": lambda: turns.refused,
         }
         self._counted = dict.fromkeys(self._counted_elsewhere, 0)
+        self._counted_shared: dict[Event, int] = {}
         self._seen: tuple[int, int] | None = None
         self._found: dict[tuple[str, ...], Any] = {}
         self._registry = CollectorRegistry()
@@ -198,10 +207,19 @@ class Metrics:
             counted = count()
             of[name].inc(counted - self._counted[name])
             self._counted[name] = counted
+        self._count_shared()
         self._look_at_data()
         of["fanin_resident_memory_bytes"].set(_resident_bytes())
         of["fanin_cpu_seconds"].set(time.process_time())
         of["fanin_open_files"].set(_open_files())
+
+    def _count_shared(self) -> None:
+        if self._engine.shared is None:
+            return
+        counts = dict(self._engine.shared.counts)
+        for event, count in counts.items():
+            self._of["fanin_shared_answers_total"].labels(event.value).inc(count - self._counted_shared.get(event, 0))
+        self._counted_shared = counts
 
     def _look_at_data(self) -> None:
         warehouse = self._engine.warehouse
