@@ -5,7 +5,7 @@ Filters are tested on the lexicon, by the engine and once; here a row passes whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -15,13 +15,6 @@ from .columns import Column
 
 # Whether each code of a condition's dimension passes it, negation aside.
 Passing = Callable[[Filter], Column]
-
-
-def conditions_of(filters: Iterable[Filter], segment: Segment | None) -> Iterator[Filter]:
-    """Every condition that a row may be tested for."""
-    yield from filters
-    for group in (*segment.groups, *segment.not_groups) if segment else ():
-        yield from group
 
 
 def passes(

@@ -6,7 +6,7 @@ stored as one number, their *combination*, which a table of its own spells; a si
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +15,6 @@ from ..catalog.endpoints import UTM
 from ..catalog.filters import Filter
 from ..catalog.metrics import METRICS
 from ..catalog.segments import Segment
-from .conditions import conditions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +97,13 @@ def is_rolled_up(
 def filtered_dimensions(filters: Iterable[Filter], segment: Segment | None) -> frozenset[str]:
     """The dimensions that any condition looks at."""
     return frozenset(condition.field for condition in conditions_of(filters, segment))
+
+
+def conditions_of(filters: Iterable[Filter], segment: Segment | None) -> Iterator[Filter]:
+    """Every condition that a row may be tested for."""
+    yield from filters
+    for group in (*segment.groups, *segment.not_groups) if segment else ():
+        yield from group
 
 
 def by_day(table: Table) -> str:

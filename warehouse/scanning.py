@@ -35,6 +35,11 @@ from .words import AccountWords, Words, retain
 # Up to so many rows of a window are grouped here rather than by the engine (README, Decisions).
 ROWS_IN_MEMORY = 100_000
 
+# So many conditions that each name what is wanted let few rows pass as a rule, so windows of so many rows are looked
+# through for them.
+NARROWING_FILTERS = 2
+ROWS_WHEN_NARROWED = 1_000_000
+
 # Up to so many groupings are left to the engine, which plans them faster than it hands out the rows.
 FEW_GROUPINGS = 1
 
@@ -174,7 +179,9 @@ class AccountScans:
 
     def _is_grouped_in_memory(self, scan: Scan) -> bool:
         groupings = sum(len(scan.groupings_of(window)) for window in scan.windows)
-        return groupings > FEW_GROUPINGS and self._rows_at_most(scan) <= ROWS_IN_MEMORY
+        narrowed = sum(not condition.negated for condition in scan.filters) >= NARROWING_FILTERS
+        most = ROWS_WHEN_NARROWED if narrowed else ROWS_IN_MEMORY
+        return groupings > FEW_GROUPINGS and self._rows_at_most(scan) <= most
 
     def _rows_at_most(self, scan: Scan) -> int:
         """How many rows the windows hold before any filter, told from the rows per day."""

@@ -15,10 +15,10 @@ from ..catalog.accounts import Account
 from ..catalog.dimensions import DIMENSIONS
 from ..catalog.filters import Filter
 from .account_files import AccountCursor
-from .conditions import conditions_of, passes
+from .conditions import passes
 from .held_rows import read_combinations, read_lexicons
 from .rollup_reading import Combinations, rollup_of
-from .rollups import Rollup
+from .rollups import Rollup, conditions_of
 from .statements import build_passing_statement, dimensions_of
 from .store import Column, Lexicon, Scan
 

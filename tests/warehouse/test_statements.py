@@ -46,6 +46,7 @@ Told = dict[tuple[Any, ...], dict[Window, dict[str, int]]]
 )
 def either_way(request, monkeypatch):
     monkeypatch.setattr(scanning, "ROWS_IN_MEMORY", request.param)
+    monkeypatch.setattr(scanning, "ROWS_WHEN_NARROWED", request.param)
     monkeypatch.setattr(scanning, "FEW_GROUPINGS", 0)
     monkeypatch.setattr(hot, "HOT_SCANS", 1)
     return request.param

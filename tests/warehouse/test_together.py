@@ -84,6 +84,7 @@ def test_sixteen_reports_and_their_comparisons_are_one_statement(
     path: Path, filters: tuple[Filter, ...], rows_in_memory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scanning, "ROWS_IN_MEMORY", rows_in_memory)
+    monkeypatch.setattr(scanning, "ROWS_WHEN_NARROWED", rows_in_memory)
     queries = the_page(*filters)
     assert len(queries) == 16
 
@@ -95,6 +96,21 @@ def test_sixteen_reports_and_their_comparisons_are_one_statement(
 
     assert (len(sent), scans) == (1, 1)
     assert answers == alone
+
+
+@pytest.mark.parametrize(
+    ("filters", "grouped_by_the_engine"),
+    [((COUNTRY,), True), ((COUNTRY, DEVICE), False), ((COUNTRY, make_filter("os", "ne", ["iOS"])), True)],
+)
+def test_large_windows_are_handed_out_when_two_filters_name_what_is_wanted(
+    path: Path, filters: tuple[Filter, ...], grouped_by_the_engine: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "ROWS_IN_MEMORY", 0)
+    queries = [ask(Scope("acme", QUARTER, filters=filters), name) for name in ("sources", "channels")]
+    with engine_on(path) as (engine, warehouse), logged(warehouse) as sent:
+        asyncio.run(answered(engine, queries))
+
+    assert ("GROUPING SETS" in sent[-1]) is grouped_by_the_engine
 
 
 def test_an_account_asked_for_the_first_time_takes_two_statements_more_for_all_its_words(path: Path) -> None:
