@@ -133,7 +133,7 @@ def _scanned(constants: Constants) -> Iterable[str]:
 def _columns_read(queries: Iterable[StatsQuery]) -> dict[Table, dict[str, int]]:
     """By table, the columns that the fused statements name, and their bytes."""
     read: dict[Table, dict[str, int]] = {}
-    for scan in (scan for key, sharing in gather(queries).items() for scan in fuse(key, sharing)):
+    for scan in (scan for key, asked in gather(queries).items() for scan in fuse(key, asked)):
         text = build_statement(scan, 1).text
         named = {name: _WIDTHS[kind] for name, kind in FACTS[scan.table] if re.search(rf"\b{name}\b", text)}
         read[scan.table] = read.get(scan.table, {}) | named

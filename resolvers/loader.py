@@ -72,9 +72,9 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRead:
-    """One read of the warehouse: scans that share a statement, or a listing.
+    """One read of the warehouse: a scan or a listing.
 
-    ``source`` is the slowest of what it was read from, None where it failed or was interrupted.
+    ``source`` is None where it failed or was interrupted, and of several the one farthest from memory.
     """
 
     account: str
@@ -360,15 +360,17 @@ class StatsLoader(Loader):
             self.sharing.scans += 1
             try:
                 told = await read(asked)
-                source, rows = _slowest(_sources_of(told)), _rows_of(told)
+                sources, rows = _sources_of(told), _rows_of(told)
+                source = min(sources, key=list(Source).index)
                 self.sharing.rows += rows
-                self.sharing.sources.update(_sources_of(told))
+                self.sharing.sources.update(sources)
                 return told
             finally:
                 duration_ms = (time.perf_counter() - began) * 1000
                 self.sharing.scan_ms += duration_ms
                 if self._on_read:
-                    self._on_read(FinishedRead(account_id, _tables_of(asked), source, rows, began_ns, duration_ms))
+                    tables = _tables_of(asked)
+                    self._on_read(FinishedRead(account_id, tables, source, rows, began_ns, duration_ms))
 
 
 def _ready(answer: Answer) -> asyncio.Future[Answer]:
@@ -383,6 +385,10 @@ def _retrieve(answer: asyncio.Task[Answer]) -> None:
         answer.exception()
 
 
+def _tables_of(asked: Scans | Listing) -> tuple[Table, ...]:
+    return (asked.table,) if isinstance(asked, Listing) else tuple(scan.table for scan in asked)
+
+
 def _rows_of(told: Mapping[Any, Any]) -> int:
     """Rows of all groupings of scans; of a listing those of one column, since all are as long."""
     groupings = [part.height for result in told.values() if isinstance(result, ScanResult) for part in result.values()]
@@ -393,11 +399,3 @@ def _rows_of(told: Mapping[Any, Any]) -> int:
 def _sources_of(told: Mapping[Any, Any]) -> set[Source]:
     """What scans were read from; a listing is always read from the facts."""
     return {result.source for result in told.values() if isinstance(result, ScanResult)} or {Source.STATEMENT}
-
-
-def _slowest(sources: set[Source]) -> Source:
-    return min(sources, key=list(Source).index)
-
-
-def _tables_of(asked: Scans | Listing) -> tuple[Table, ...]:
-    return (asked.table,) if isinstance(asked, Listing) else tuple(scan.table for scan in asked)

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..catalog.errors import BadRequest, InternalError, NotFound, WarehouseUnavailable
+from ..catalog.errors import BadRequest, InternalError, NotFound, Stopping
 from ..catalog.request_ids import request_called
 from ..rest_compat.responses import error_response
 from .entrance import limit_headers
@@ -23,10 +23,14 @@ log = logging.getLogger(__name__)
 
 _CALLERS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+# On every answer that does not say otherwise: pages say what they load, files and tagged answers that they may be kept.
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
 }
 
 
@@ -65,7 +69,7 @@ class RequestIds:
                 raise
             log.warning("request %s was cut off: the server's time to finish is over", request_id)
             if not began:
-                cut_off = error_response(Request(scope), WarehouseUnavailable("The server is stopping; try again"))
+                cut_off = error_response(Request(scope), Stopping("The server is stopping; try again"))
                 await cut_off(scope, receive, send_with_headers)
 
 

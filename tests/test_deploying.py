@@ -17,7 +17,7 @@ import pytest
 import typer
 import yaml
 
-from fanin.catalog.limits import MAX_BODY_BYTES, MAX_QUERY_STRING_BYTES
+from fanin.catalog.limits import LOAD_LIMITS, MAX_BODY_BYTES, MAX_QUERY_STRING_BYTES
 from fanin.cli import cli
 from fanin.server.serving import read_proxies
 from fanin.server.settings import SETTINGS, read_settings
@@ -251,6 +251,12 @@ def test_nginx_lets_through_what_a_gateway_would_take() -> None:
 
     assert int(body) * 1024 * 1024 > MAX_BODY_BYTES
     assert int(header) * 1024 > MAX_QUERY_STRING_BYTES
+
+
+def test_nginx_lets_go_of_an_idle_connection_before_a_gateway_does() -> None:
+    (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", NGINX)
+
+    assert int(seconds) * 1_000 < LOAD_LIMITS["idle_ms"][0]
 
 
 # --- Kubernetes ---------------------------------------------------------------------------------------------------

@@ -38,8 +38,7 @@ MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
 def duckdb_statements(filtered: Scans, plain: Scans, rows: list[Listing]) -> Iterator[str]:
     """As the engine groups, and as rows are fetched to be grouped here."""
     yield from (build(scan, 1).text for scan in filtered for build in (build_statement, build_rows_statement))
-    if plain:
-        yield build_rollup_statement(plain, 1, _unfiltered).text
+    yield from [build_rollup_statement(plain, 1, _unfiltered).text] if plain else []
     yield from (build_listing(listing, 1).text for listing in rows)
 
 
@@ -64,16 +63,14 @@ def statements(report: str, dialect: str) -> str:
     scope = Scope("acme", MARCH, comparison_window(MARCH, Compare.PREVIOUS), (spain,))
     query = ask_needed(scope, report)
     plain = replace(query, scope=replace(scope, filters=()))
-    plain_key = shared_key(plain)
-    texts = DIALECTS[dialect](
-        _scans(query), _scans(plain) if plain_key and plain_key.rolled_up else (), [*listings(query).values()]
-    )
+    texts = DIALECTS[dialect](_scans(query), _scans(plain, rolled_up=True), [*listings(query).values()])
     return ";\n\n".join(texts) + ";\n"
 
 
-def _scans(query: StatsQuery) -> Scans:
+def _scans(query: StatsQuery, *, rolled_up: bool = False) -> Scans:
+    """The scans of a question; of what has to be rolled up and is not, none."""
     key = shared_key(query)
-    return fuse(key, [query]) if key else ()
+    return fuse(key, [query]) if key and (key.rolled_up or not rolled_up) else ()
 
 
 def _unfiltered(scan: Scan, rollup: Rollup) -> Column:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.endpoints import UTM
@@ -70,7 +71,11 @@ ROLLED_METRICS: dict[Table, tuple[str, ...]] = {
 
 def rollup_for(table: Table, grouping: Iterable[str], filtered: Iterable[str] = ()) -> Rollup | None:
     """The roll-up that a grouping can be read from, if there is one, when rows are filtered by these dimensions."""
-    wanted = set(grouping) - {"day"}
+    return _rollup_for(table, frozenset(grouping) - {"day"}, frozenset(filtered))
+
+
+@lru_cache(maxsize=1024)
+def _rollup_for(table: Table, wanted: frozenset[str], filtered: frozenset[str]) -> Rollup | None:
     columns = {DIMENSIONS[name].column(table) for name in filtered}
     return next(
         (

@@ -130,14 +130,15 @@ def test_a_request_that_does_not_finish_in_its_time_is_cut_off(folder: Path) -> 
 
     told = json.loads(body)
     assert head.startswith(b"HTTP/1.1 503 ")
-    assert b"\r\nretry-after: 30\r\n" in head.lower()
+    assert b"\r\nretry-after: 5\r\n" in head.lower()
     assert (told["error"]["code"], told["error"]["message"]) == (
-        "database_unavailable",
+        "service_unavailable",
         "The server is stopping; try again",
     )
-    assert (code, said.count("\n")) == (0, 2)
-    assert said.splitlines()[0] == "ERROR:    Cancel 1 running task(s), timeout graceful shutdown exceeded"
-    assert said.splitlines()[1].endswith("was cut off: the server's time to finish is over")
+    assert code == 0
+    assert [line.partition("Z ")[2].partition(" [")[0].strip() for line in said.splitlines()] == [
+        "error   Cancel 1 running task(s), timeout graceful shutdown exceeded",
+    ]
 
 
 @on_linux
@@ -154,7 +155,7 @@ def test_a_dead_worker_is_replaced_and_orphans_leave(folder: Path) -> None:
         server.process.kill()
         until(lambda: not any(map(is_running, after)))
 
-    assert said == f"worker {before[0]} was ended by signal 9; another takes its place\n"
+    assert said.endswith(f" worker {before[0]} was ended by signal 9; another takes its place\n")
     assert (before[1] in after, before[0] in after) == (True, False)
     assert statuses == {200}
 

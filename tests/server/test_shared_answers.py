@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from fanin.schema.engine import Engine
 from fanin.server import redis_answers
 from fanin.server.answer_stores import shared_answers as answers_of
 from fanin.server.settings import ServerSettings, read_settings
-from fanin.tests.facts import engine_over, visit, write
+from fanin.tests.facts import client_of, engine_over, visit, write
 from fanin.tests.questions import ask_needed
 from fanin.tests.redis_servers import redis_server
 
@@ -211,6 +212,34 @@ def test_a_store_that_ends_while_it_is_used_ends_no_answer(warehouse_file: Path,
     before, after, failed = run(work())
 
     assert (after, failed) == (before, 1)
+
+
+@pytest.mark.slow
+def test_what_became_of_shared_answers_is_in_the_metrics(store: str, warehouse_file: Path) -> None:
+    address = "/api/v1/stats/countries?account_id=acme&start_date=2026-02-20&end_date=2026-03-18"
+
+    async def work() -> list[str]:
+        told = []
+        for _ in range(2):
+            shared = opened(store)
+            with engine_over(warehouse_file) as (engine, _):
+                async with client_of(replace(engine, shared=shared)) as client:
+                    await client.get(address)
+                    await shared.stored()
+                    told.append((await client.get("/metrics")).text)
+            await shared.close()
+        return told
+
+    first, second = run(work())
+
+    assert _shared(first) == {"missing": 1, "stored": 1}
+    assert _shared(second) == {"found": 1}
+
+
+def _shared(metrics: str) -> dict[str, float]:
+    """The counts that are not nothing, by their outcome."""
+    found = re.findall(r'fanin_shared_answers_total\{outcome="(\w+)"\} (\S+)', metrics)
+    return {outcome: float(count) for outcome, count in found if float(count)}
 
 
 # --- a store that fails -------------------------------------------------------------------------------------------
