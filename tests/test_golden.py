@@ -16,8 +16,8 @@ import pytest
 from fanin.catalog.endpoints import ENDPOINTS
 from fanin.catalog.filters import make_filter
 from fanin.catalog.periods import Compare, Window, comparison_window
-from fanin.catalog.query import Scope
-from fanin.resolvers.planner import fuse, listings, shared_keys
+from fanin.catalog.query import Scope, StatsQuery
+from fanin.resolvers.planner import fuse, listings, shared_key
 from fanin.tests.questions import ask_needed
 from fanin.warehouse.clickhouse_statements import (
     build_clickhouse_listing,
@@ -26,28 +26,29 @@ from fanin.warehouse.clickhouse_statements import (
 )
 from fanin.warehouse.clickhouse_tables import create_statements
 from fanin.warehouse.rollup_reading import build_rollup_statement
+from fanin.warehouse.rollups import Rollup
 from fanin.warehouse.statements import build_listing, build_rows_statement, build_statement
-from fanin.warehouse.store import Listing, Scan
+from fanin.warehouse.store import Column, Listing, Scan, Scans
 
 GOLDEN = Path(__file__).parent / "golden"
 TABLES = Path(__file__).parent / "golden_tables"
 MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
 
 
-def duckdb_statements(filtered: list[Scan], plain: list[Scan], rows: list[Listing]) -> Iterator[str]:
+def duckdb_statements(filtered: Scans, plain: Scans, rows: list[Listing]) -> Iterator[str]:
     """As the engine groups, and as rows are fetched to be grouped here."""
     yield from (build(scan, 1).text for scan in filtered for build in (build_statement, build_rows_statement))
-    yield from (build_rollup_statement(scan, 1).text for scan in plain)
+    yield from [build_rollup_statement(plain, 1, _unfiltered).text] if plain else []
     yield from (build_listing(listing, 1).text for listing in rows)
 
 
-def clickhouse_statements(filtered: list[Scan], plain: list[Scan], rows: list[Listing]) -> Iterator[str]:
+def clickhouse_statements(filtered: Scans, plain: Scans, rows: list[Listing]) -> Iterator[str]:
     yield from (build_fused_statement(scan, 1, 2).text for scan in filtered)
     yield from (build_rolled_statement(scan, 1, 2).text for scan in plain)
     yield from (build_clickhouse_listing(listing, 1, 2).text for listing in rows)
 
 
-DIALECTS: dict[str, Callable[[list[Scan], list[Scan], list[Listing]], Iterator[str]]] = {
+DIALECTS: dict[str, Callable[[Scans, Scans, list[Listing]], Iterator[str]]] = {
     "duckdb": duckdb_statements,
     "clickhouse": clickhouse_statements,
 }
@@ -62,12 +63,18 @@ def statements(report: str, dialect: str) -> str:
     scope = Scope("acme", MARCH, comparison_window(MARCH, Compare.PREVIOUS), (spain,))
     query = ask_needed(scope, report)
     plain = replace(query, scope=replace(scope, filters=()))
-    texts = DIALECTS[dialect](
-        [fuse(key, [query]) for key in shared_keys(query)],
-        [fuse(key, [plain]) for key in shared_keys(plain) if key.rolled_up],
-        [*listings(query).values()],
-    )
+    texts = DIALECTS[dialect](_scans(query), _scans(plain, rolled_up=True), [*listings(query).values()])
     return ";\n\n".join(texts) + ";\n"
+
+
+def _scans(query: StatsQuery, *, rolled_up: bool = False) -> Scans:
+    """The scans of a question; of what has to be rolled up and is not, none."""
+    key = shared_key(query)
+    return fuse(key, [query]) if key and (key.rolled_up or not rolled_up) else ()
+
+
+def _unfiltered(scan: Scan, rollup: Rollup) -> Column:
+    raise AssertionError("what has no filter asks for nothing that passes")
 
 
 def assert_golden(file: Path, text: str) -> None:

@@ -89,6 +89,12 @@ def every_report(scope: Scope, **asked: Any) -> list[StatsQuery]:
     return [ask_needed(scope, name, **asked) for name, row in ENDPOINTS.items() if scope.window.days <= row.max_days]
 
 
+def a_report_of_each_shape(scope: Scope) -> list[StatsQuery]:
+    """And one of each fact table."""
+    kinds = {(row.shape, row.table): name for name, row in ENDPOINTS.items() if scope.window.days <= row.max_days}
+    return [ask_needed(scope, name) for name in kinds.values()]
+
+
 COMPARISONS = {
     "nothing": ("30d", Compare.NONE),
     "the days before": ("7d", Compare.PREVIOUS),
@@ -128,7 +134,7 @@ FILTERS = [
 
 
 @pytest.mark.parametrize("filters", FILTERS)
-def test_every_report_agrees_under(warehouse_file: Path, address: str, filters: str) -> None:
+def test_reports_agree_under(warehouse_file: Path, address: str, filters: str) -> None:
     only_lists = [
         query for query in every_report(scope(filters=filters, compare=Compare.PREVIOUS)) if query.free is None
     ]
@@ -163,15 +169,15 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_every_report_of_a_row_agrees(warehouse_file: Path, address: str, row: dict[str, str]) -> None:
+def test_reports_of_a_row_agree(warehouse_file: Path, address: str, row: dict[str, str]) -> None:
     inside = scope("30d", Compare.PREVIOUS).within(row)
 
-    assert_agree(warehouse_file, address, *every_report(inside))
+    assert_agree(warehouse_file, address, *a_report_of_each_shape(inside))
 
 
 @pytest.mark.parametrize("segment", ["all-traffic", "paid-search", "direct", "mobile", "referral"])
-def test_every_report_agrees_in_a_segment_of_the_system(warehouse_file: Path, address: str, segment: str) -> None:
-    assert_agree(warehouse_file, address, *every_report(scope(segment=find_segment(segment, "acme", ()))))
+def test_reports_agree_in_a_segment_of_the_system(warehouse_file: Path, address: str, segment: str) -> None:
+    assert_agree(warehouse_file, address, *a_report_of_each_shape(scope(segment=find_segment(segment, "acme", ()))))
 
 
 @pytest.mark.parametrize("interval", Interval)

@@ -318,7 +318,7 @@ def questions(draw: st.DrawFn) -> StatsQuery:
     return ask_needed(own.within(draw(st.sampled_from([{}, {}, *ROWS]))), report, **asked)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(questions(), min_size=1, max_size=4))
 def test_any_questions_asked_together_are_answered_alike(pair: Pair, asked: list[StatsQuery]) -> None:
     answered = pair.equal_answers(*asked)
