@@ -6,12 +6,14 @@ Filters are tested on the lexicon, by the engine and once; here a row passes whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from ..catalog.filters import Filter
 from ..catalog.segments import Segment
-from .store import Column
+
+Column = np.ndarray[Any, np.dtype[Any]]
 
 # Whether each code of a condition's dimension passes it, negation aside.
 Passing = Callable[[Filter], Column]
