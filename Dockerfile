@@ -1,6 +1,6 @@
 # The gateway in an image: docker build -t fanin .   docs/deploying.md
 FROM python:3.13-slim AS build
-ARG EXTRAS=jwt,redis
+ARG EXTRAS=clickhouse,jwt,redis
 WORKDIR /src
 COPY . .
 RUN python -m venv /opt/fanin \

@@ -61,6 +61,7 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     """
     settings = settings or ServerSettings()
     shared = shared_answers(settings)
+    engine = replace(engine, shared=shared or engine.shared)
     traffic = Traffic()
     metrics = Metrics(engine, traffic, dropped_lines)
     traffic.observers = (log_request, metrics.observe)
@@ -69,7 +70,6 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     engine = replace(
         engine,
         documents=Documents(settings.documents),
-        shared=shared or engine.shared,
         admission=admission(settings.load),
         deadline_ms=settings.load["deadline_ms"],
         on_read=on_read,

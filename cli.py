@@ -42,13 +42,15 @@ from .console import (
     refusals_told,
 )
 from .export_command import export
+from .ingest.account_settings import AccountSettings
 from .ingest.demo import load_demo
 from .ingest.event_mappings import PLAIN, mapping_named, shipped
 from .ingest.importing import WrittenAs, import_log
+from .ingest.judges import sensible_jobs
 from .ingest.log_files import files_named
 from .ingest.log_formats import FORMATS, format_named
 from .ingest.rejects import rejects_into
-from .ingest.site_rules import SiteRules, overridden, read_site_rules
+from .ingest.site_rules import read_settings_text
 from .ingest.summaries import ImportSummary, LineClass
 from .key_commands import KeysOption, keys_cli
 from .rest_compat.batch import open_batch, validate_batch
@@ -86,6 +88,7 @@ from .server.settings import (
     read_settings,
 )
 from .server.workers import Workers
+from .upkeep_commands import doctor, forget
 from .warehouse.addresses import DEFAULT_ADDRESS, is_upstream
 from .warehouse_commands import warehouse_cli
 
@@ -99,6 +102,8 @@ cli.add_typer(accounts_cli, name="accounts")
 cli.add_typer(keys_cli, name="keys")
 cli.add_typer(warehouse_cli, name="warehouse")
 cli.command()(export)
+cli.command()(forget)
+cli.command()(doctor)
 
 # Long waits for the interpreter lock cost a statement more than switching does (README, Decisions).
 SWITCH_INTERVAL_S = 0.0005
@@ -107,8 +112,6 @@ SWITCH_INTERVAL_S = 0.0005
 PATIENCE_S = 10
 
 EVENTS = "events"  # the name of event files where a log's format is named
-
-EVENTS = "events"  # what event files are called where a log's format is named
 
 AccountOption = Annotated[str, typer.Option("--account", envvar="FANIN_ACCOUNT", help="The account's id.")]
 
@@ -350,16 +353,24 @@ def import_files(
     rejects: Annotated[
         Path | None, typer.Option(envvar="FANIN_REJECTS", help="A file for every line that could not be read.")
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(envvar="FANIN_JOBS", min=1, max=64, help="Processes that read; for large logs as many as cores."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", envvar="FANIN_JSON", help="Print the summary as JSON on stdout.")
     ] = False,
 ) -> None:
     """Load web-server logs or event files into an account, whole or not at all."""
-    rules = overridden(read_site_rules(settings) if settings else SiteRules(), site, timezone, currency)
+    given = AccountSettings(
+        read_settings_text(settings) if settings else None, tuple(site) if site else None, timezone, currency
+    )
+    given.rules(str(settings))
     written_as = _written_as(log_format, mapping)
     with _progress("Reading") as report, rejects_into(rejects) as on_damaged:
         paths = files_named(files)
-        summary = _spelled(import_log(paths, account, warehouse, rules, report, written_as, on_damaged))
+        count = jobs or sensible_jobs(paths)
+        summary = _spelled(import_log(paths, account, warehouse, None, report, written_as, on_damaged, count, given))
     if as_json:
         print_json(summary)
     else:

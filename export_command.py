@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,8 +28,9 @@ from .rest_compat.batch import open_batch
 from .rest_compat.plan import PlanRefused, read_plan
 from .rest_compat.streaming import batch_records
 from .schema.engine import Engine
-from .warehouse.addresses import DEFAULT_ADDRESS
+from .warehouse.addresses import DEFAULT_ADDRESS, file_of
 from .warehouse.layout import NO_EXTENSIONS
+from .warehouse.session_export import WRITTEN, export_sessions
 
 Row = dict[str, Any]
 
@@ -45,8 +47,8 @@ EXPORTED: dict[str, Endpoint] = {
 
 @refusals_told
 def export(
-    report: Annotated[str, typer.Argument(help=f"{', '.join(EXPORTED)}.")],
     account: Annotated[str, typer.Option("--account", envvar="FANIN_ACCOUNT", help="The account's id.")],
+    report: Annotated[str | None, typer.Argument(help=f"{', '.join(EXPORTED)}.")] = None,
     warehouse: WarehouseOption = DEFAULT_ADDRESS,
     period: Annotated[str | None, typer.Option(envvar="FANIN_PERIOD", help="Such as 30d or last_month.")] = None,
     start: Annotated[str | None, typer.Option("--from", envvar="FANIN_FROM_DAY", help="First day.")] = None,
@@ -57,8 +59,17 @@ def export(
         Path, typer.Option(envvar="FANIN_OUTPUT", help="A file that ends in .csv, .ndjson or .parquet; - prints CSV.")
     ] = Path("-"),
     segments: SegmentsOption = None,
+    sessions: Annotated[
+        bool, typer.Option("--sessions", envvar="FANIN_SESSIONS_TOO", help="Single sessions in the place of a report.")
+    ] = False,
 ) -> None:
-    """Write every row of a report into a file."""
+    """Write every row of a report, or every session, into a file."""
+    if sessions:
+        _refuse_beside_sessions(REPORT=report, period=period, filters=filters, segment=segment)
+        _export_sessions(warehouse, account, _day("from", start), _day("to", end), output)
+        return
+    if report is None:
+        raise BadRequest(f"Which report? Known are {', '.join(EXPORTED)}; or say --sessions")
     endpoint = EXPORTED.get(report.removeprefix("/stats/").replace("-", "_"))
     if endpoint is None:
         raise BadRequest(
@@ -70,6 +81,30 @@ def export(
     rows = _rows(endpoint, params, open_engine(warehouse, segments))
     write(rows, output)
     messages.print(f"{len(rows):,} rows of {endpoint.name} into {escape(str(output))}", soft_wrap=True)
+
+
+def _refuse_beside_sessions(**said: str | None) -> None:
+    for name, value in said.items():
+        if value is not None:
+            raise BadRequest(f"--sessions writes all sessions of the days between --from and --to, without {name}")
+
+
+def _export_sessions(warehouse: str, account: str, first: date | None, last: date | None, output: Path) -> None:
+    if output.suffix not in WRITTEN:
+        raise BadRequest(f"{output} cannot be written: its name must end in {', '.join(WRITTEN)}")
+    path = file_of(warehouse)
+    if not path.exists():
+        raise BadRequest(f"There is no warehouse at {path}; import a log first: fanin import --help")
+    with _published(output) as draft:
+        count = export_sessions(path.resolve(), account, first, last, draft, output.suffix)
+    messages.print(f"{count:,} sessions into {escape(str(output))}", soft_wrap=True)
+
+
+def _day(option: str, text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text is not None else None
+    except ValueError:
+        raise BadRequest(f"--{option}: '{text}' is no day; accepted: a date such as 2026-03-01") from None
 
 
 def _rows(endpoint: Endpoint, params: Row, engine: Engine) -> list[Row]:

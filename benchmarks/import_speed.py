@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanin.ingest.importing import import_log, read_logs
+from fanin.ingest.importing import import_log
 from fanin.ingest.site_rules import read_site_rules
+from fanin.tests.ingest.reading import read_logs
 from fanin.tests.ingest.rendering import SERVERS, rendered, requests_of
 
 SAMPLES = Path(__file__).parents[1] / "samples"

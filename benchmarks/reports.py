@@ -26,11 +26,11 @@ from fanin.catalog.periods import Compare
 from fanin.catalog.query import StatsQuery, ask, make_scope
 from fanin.resolvers.answers import Answer
 from fanin.resolvers.cache import AnswerCache
-from fanin.resolvers.planner import fuse, shared_keys
+from fanin.resolvers.planner import fuse, gather
 from fanin.schema.engine import Engine
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 from fanin.warehouse.manifest import read_manifest
-from fanin.warehouse.store import ReportSnapshot, Scan, Source
+from fanin.warehouse.store import ReportSnapshot, Source
 
 from .batch_server import create_server
 from .data import make_account
@@ -188,16 +188,12 @@ def _expect_all(response: httpx.Response) -> None:
 
 def _scanning(engine: Engine, case: Case) -> Contestant:
     """The scans of all reports at the warehouse, without cutting the answers out of them."""
-    by_key: dict[Any, list[StatsQuery]] = {}
-    for query in _queries(engine, case):
-        for key in shared_keys(query):
-            by_key.setdefault(key, []).append(query)
-    scans: list[Scan] = [fuse(key, asking) for key, asking in by_key.items()]
+    statements = [fuse(key, asking) for key, asking in gather(_queries(engine, case)).items()]
 
     async def scan() -> None:
         snapshot = engine.warehouse.snapshot()
         assert not isinstance(snapshot, ReportSnapshot)
-        await asyncio.gather(*map(snapshot.scan, scans))
+        await asyncio.gather(*map(snapshot.scan_together, statements))
 
     return scan
 

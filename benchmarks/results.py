@@ -12,6 +12,7 @@ from .graphql_execution import FANIN, ROWS, STOCK, ExecutionFigures
 from .graphql_execution import REPORTS as TILES
 from .hostile_documents import hostile_section
 from .import_speed import FormatFigures, ImportFigures
+from .pictures import growth_picture
 from .reports import (
     BLOCK,
     CUBE,
@@ -22,6 +23,7 @@ from .reports import (
     SCANS,
     SERVER,
     STATEMENTS,
+    Case,
     CaseFigures,
     ReportFigures,
 )
@@ -106,6 +108,26 @@ def execution_section(figures: ExecutionFigures) -> list[str]:
     ]
 
 
+def growth_pictures(reports: list[ReportFigures]) -> dict[str, str]:
+    """By file name, a picture of each case: the processor's time of every contestant, account by account."""
+    if len(reports) < 2:
+        return {}
+    return {
+        _picture_name(case.case): growth_picture(
+            f"Processor time of {len(REPORTS)} reports, {case.case.name}",
+            {
+                name: [(figures.page_views, figures.cases[place].taken[name].cpu_ms) for figures in reports]
+                for name in case.taken
+            },
+        )
+        for place, case in enumerate(reports[0].cases)
+    }
+
+
+def _picture_name(case: Case) -> str:
+    return f"growth-{case.days}-days{'-filtered' if case.filtered else ''}.svg"
+
+
 def _growth(reports: list[ReportFigures]) -> Iterator[str]:
     """By what factor the times of the first account grow to those of the last."""
     first, last = reports[0], reports[-1]
@@ -113,6 +135,8 @@ def _growth(reports: list[ReportFigures]) -> Iterator[str]:
         return
     yield from (
         f"## From {first.page_views:,} to {last.page_views:,} page views",
+        "",
+        *(f"![{case.case.name}]({_picture_name(case.case)})" for case in first.cases),
         "",
         "| | | time | CPU |",
         "|---|---|---:|---:|",

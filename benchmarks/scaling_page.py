@@ -11,7 +11,7 @@ from fanin.catalog.dimensions import Table
 from fanin.catalog.endpoints import ENDPOINTS
 from fanin.catalog.periods import Window
 from fanin.catalog.query import Scope, StatsQuery, ask
-from fanin.resolvers.planner import fuse, shared_keys
+from fanin.resolvers.planner import fuse, gather
 from fanin.warehouse.layout import FACTS
 from fanin.warehouse.statements import build_statement
 
@@ -132,13 +132,11 @@ def _scanned(constants: Constants) -> Iterable[str]:
 
 def _columns_read(queries: Iterable[StatsQuery]) -> dict[Table, dict[str, int]]:
     """By table, the columns that the fused statements name, and their bytes."""
-    asked = list(queries)
     read: dict[Table, dict[str, int]] = {}
-    for key in dict.fromkeys(key for query in asked for key in shared_keys(query)):
-        scan = fuse(key, [query for query in asked if key in shared_keys(query)])
+    for scan in (scan for key, asked in gather(queries).items() for scan in fuse(key, asked)):
         text = build_statement(scan, 1).text
-        named = {name: _WIDTHS[kind] for name, kind in FACTS[key.table] if re.search(rf"\b{name}\b", text)}
-        read[key.table] = read.get(key.table, {}) | named
+        named = {name: _WIDTHS[kind] for name, kind in FACTS[scan.table] if re.search(rf"\b{name}\b", text)}
+        read[scan.table] = read.get(scan.table, {}) | named
     return read
 
 

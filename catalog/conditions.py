@@ -28,9 +28,14 @@ def _inside(dimension: str, value: str, table: Table, *, exact: bool) -> Filter:
     return exactly(dimension, value) if exact and dimension in UTM else Filter(dimension, Match.ONE_OF, False, (value,))
 
 
+def is_plain(segment: Segment) -> bool:
+    """Whether a segment is conditions joined by AND."""
+    return len(segment.groups) <= 1 and all(len(group) == 1 for group in segment.not_groups)
+
+
 def _of_segment(segment: Segment) -> Iterator[Filter]:
     """A segment of one group, and of not-groups of one condition each, is conditions joined by AND."""
-    if len(segment.groups) > 1 or any(len(group) > 1 for group in segment.not_groups):
+    if not is_plain(segment):
         raise BadRequest(
             "segment: the upstream API is asked by conditions joined by AND, and this segment joins some by OR; accepted: "
             "one group of conditions, and not_groups of one condition each"

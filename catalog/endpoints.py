@@ -489,3 +489,8 @@ ENDPOINTS_BY_PATH: dict[str, Endpoint] = {
     if endpoint.method == "GET"
     for path in (endpoint.path, *endpoint.aliases)
 }
+
+
+def can_stand_in_path(value: str) -> bool:
+    """Whether a value can be one segment of a path: no slash in it, however written."""
+    return bool(value) and not any(letter in "/%?#" for letter in value)

@@ -11,6 +11,7 @@ StatsError                     code, message, http_status, detail
 ├── RateLimitExceeded      429 too much in this minute
 ├── WarehouseUnavailable   503 ask again later
 ├── Overloaded             503 too much at once, refused before anything was done
+├── Stopping               503 the server's time to finish is over; another one answers
 ├── WarehouseTimedOut      504 not answered in time
 └── InternalError          500 our fault, told without its inside
 
@@ -154,6 +155,10 @@ class WarehouseUnavailable(StatsError):
 
 
 class Overloaded(StatsError):
+    code = "service_unavailable"
+
+
+class Stopping(StatsError):
     code = "service_unavailable"
 
 

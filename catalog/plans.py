@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 WINDOW_S = 60
 
-# A dashboard of all reports is three scans, so whoever asks sensibly runs out of requests first.  A batch of fifty
-# windows is up to 150 scans: it is one request, and pays with its scans.
+# A dashboard of all reports is one scan, so whoever asks sensibly runs out of requests first.  A batch of fifty
+# windows is up to 50 scans: it is one request, and pays with its scans.
 SCANS_PER_REQUEST = 5
 ROWS_PER_REQUEST = 50_000
 

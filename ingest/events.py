@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from ..warehouse.facts import Goal, GoalKind, PageView
+from ..warehouse.facts import Arrival, Goal, GoalKind, Hit, PageView, Visitor
 from .addresses import (
     VALUE_LIMIT,
     Referrer,
@@ -21,7 +21,7 @@ from .addresses import (
     split_target,
     target_of,
 )
-from .agents import UNKNOWN, Agent, describe_agent
+from .agents import UNKNOWN, describe_agent
 from .countries import country_named, country_of
 from .event_files import Row, value_at
 from .event_mappings import COLUMNS, EventKind, EventMapping
@@ -30,7 +30,6 @@ from .log_lines import LogLine
 from .log_times import moment
 from .money import cents
 from .referrers import is_spam
-from .sessions import Arrival, Hit, Visitor
 from .site_rules import SiteRules
 from .summaries import LineClass
 
@@ -57,6 +56,8 @@ class EventRead(NamedTuple):
     key: VisitorKey | None = None
     hit: Hit | None = None
     bad_amounts: int = 0
+    content: str = ""  # its id, or else everything it says
+    is_once: bool = False  # it has an id
 
 
 class _Event(NamedTuple):
@@ -80,7 +81,6 @@ class EventReader(HitReader):
         super().__init__(rules)
         self._mapping = mapping
         self._zone = mapping.zone or ZoneInfo(rules.time_zone)
-        self._ids: set[int] = set()
 
     def wants(self, column: str) -> bool:
         """Whether a file's column is of use."""
@@ -91,32 +91,16 @@ class EventReader(HitReader):
         places = [place for found in self._mapping.columns.values() for place in found]
         return {name for place in (*places, *self._mapping.when_present) for name in (place, place.partition(".")[0])}
 
-    def read_event(self, row: Row, source_file: int) -> EventRead:
+    def read_event(self, row: Row) -> EventRead:
         """The class the event counts in, and the hit when it is one."""
         told = self._told(row)
         at = moment(told["time"], self._zone)
         key = _key(told)
         if at is None or not told["event"] or key == _NOBODY:
             return _DAMAGED
-        if told["id"] and self._is_repeated(told["id"]):
-            return EventRead(LineClass.DUPLICATE, at)
-        line_class, hit, bad_amounts = self._judged(_event(told, at, self._kind(told["event"])), source_file)
-        return EventRead(line_class, at, key, hit, bad_amounts)
-
-    def visitor(self, row: Row) -> Visitor:
-        """What the row tells about whoever sent it."""
-        told = self._told(row)
-        agent = describe_agent(told["user_agent"] or None)
-        device = told["device_type"].lower()
-        return Visitor(
-            country_named(told["country"]) or (country_of(told["address"]) if told["address"] else UNKNOWN),
-            Agent(
-                False,
-                DEVICES.get(device, "desktop") if device else agent.device_type,
-                clean(told["browser"]) or agent.browser,
-                clean(told["os"]) or agent.os,
-            ),
-        )
+        line_class, hit, bad_amounts = self._judged(_event(told, at, self._kind(told["event"])))
+        content = told["id"] or "\x00".join(told.values())
+        return EventRead(line_class, at, key, hit, bad_amounts, content, bool(told["id"]))
 
     def _told(self, row: Row) -> dict[str, str]:
         told = dict.fromkeys(COLUMNS, "")
@@ -133,14 +117,7 @@ class EventReader(HitReader):
             told["referrer"] = f"https://{told['referrer']}"
         return told
 
-    def _is_repeated(self, text: str) -> bool:
-        seen = hash(text)
-        if seen in self._ids:
-            return True
-        self._ids.add(seen)
-        return False
-
-    def _judged(self, event: _Event, source_file: int) -> tuple[LineClass, Hit | None, int]:
+    def _judged(self, event: _Event) -> tuple[LineClass, Hit | None, int]:
         """The class, the hit when it is one, and how many amounts could not be read."""
         reached = list(self._reached(event))
         line_class = self._event_class(event, bool(reached))
@@ -150,11 +127,11 @@ class EventReader(HitReader):
         is_view = line_class is LineClass.PAGE_VIEW
         hit = Hit(
             event.line.at,
-            source_file,
             is_same_site,
             self._arrival(_tags(event), event.referrer) if is_view and not is_same_site else None,
             self._page_view(event) if is_view else None,
             tuple(Goal(event.line.at, kind, name, amount or 0) for kind, name, amount in reached),
+            _visitor(event.told),
         )
         return line_class, hit, sum(amount is None for *_, amount in reached)
 
@@ -210,6 +187,18 @@ class EventReader(HitReader):
 
 
 _GOALS = {EventKind.CONVERSION: GoalKind.CONVERSION, EventKind.MICROCONVERSION: GoalKind.MICROCONVERSION}
+
+
+def _visitor(told: dict[str, str]) -> Visitor:
+    """What the event tells about whoever sent it."""
+    agent = describe_agent(told["user_agent"] or None)
+    device = told["device_type"].lower()
+    return Visitor(
+        country_named(told["country"]) or (country_of(told["address"]) if told["address"] else UNKNOWN),
+        DEVICES.get(device, "desktop") if device else agent.device_type,
+        clean(told["browser"]) or agent.browser,
+        clean(told["os"]) or agent.os,
+    )
 
 
 def _tags(event: _Event) -> Arrival | None:

@@ -7,13 +7,12 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from ..warehouse.facts import Goal, PageView
+from ..warehouse.facts import Arrival, Goal, Hit, PageView
 from .addresses import Referrer, bare_host, parameters, parse_referrer, readable, split_target, target_of
 from .agents import describe_agent
 from .log_lines import LogLine
 from .money import cents
 from .referrers import Origin, is_spam, origin_of
-from .sessions import Arrival, Hit
 from .site_rules import GoalRule, Places, SiteRules
 from .summaries import LineClass
 
@@ -89,7 +88,7 @@ class HitReader:
         self._is_excluded_address = lru_cache(maxsize=KEPT_TARGETS)(self._look_address_up)
         self._targets: dict[str, Target] = {}
 
-    def read(self, line: LogLine, source_file: int) -> tuple[LineClass, Hit | None]:
+    def read(self, line: LogLine) -> tuple[LineClass, Hit | None]:
         """The class the line counts in, and the hit when it is one."""
         target = self._target(line.target)
         if target.line_class is not LineClass.PAGE_VIEW and not target.goals:
@@ -104,7 +103,7 @@ class HitReader:
         line_class = self._line_class(line, target)
         if line_class not in _HITS:
             return line_class, None
-        hit = self._hit(line, source_file, target, referrer, line_class)
+        hit = self._hit(line, target, referrer, line_class)
         return line_class, None if line_class is LineClass.REDIRECT and hit.arrival is None else hit
 
     def bad_amounts(self, line: LogLine) -> int:
@@ -135,13 +134,10 @@ class HitReader:
             return LineClass.REDIRECT
         return LineClass.OTHER if target.line_class is LineClass.PAGE_VIEW else target.line_class
 
-    def _hit(
-        self, line: LogLine, source_file: int, target: Target, referrer: Referrer | None, line_class: LineClass
-    ) -> Hit:
+    def _hit(self, line: LogLine, target: Target, referrer: Referrer | None, line_class: LineClass) -> Hit:
         is_same_site = referrer is not None and referrer.host in self._own_hosts
         return Hit(
             line.at,
-            source_file,
             is_same_site,
             None if is_same_site or line_class is LineClass.GOAL else self._arrival(target.tags, referrer),
             PageView(line.at, target.path, target.content_grouping) if line_class is LineClass.PAGE_VIEW else None,

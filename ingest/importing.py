@@ -1,63 +1,37 @@
-"""Logs and event files into a warehouse: read by the rules of the site, cut into sessions, written whole or not at all."""
+"""Logs and event files into a warehouse: read by the rules of the site, every line once, whole or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from itertools import accumulate, chain
+from itertools import accumulate, chain, islice
 from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 from ..catalog.accounts import check_account_id
 from ..warehouse.addresses import writing_at
-from ..warehouse.facts import Session
-from .agents import describe_agent
-from .countries import country_of
+from ..warehouse.facts import Hit, Session
+from ..warehouse.store import Intake, Writer
+from .account_settings import AccountSettings
 from .event_files import check_events, event_format_of, is_event_file, rows_of
 from .event_mappings import PLAIN, EventMapping
-from .events import EventReader, VisitorKey
-from .hits import HitReader
+from .judges import Judges
+from .judging import CLASSES, EventJudge, Judged
 from .log_files import LogFile, digest_of, size_of
 from .log_formats import JUDGED_LINES, LogFormat, check_format, recognised
 from .log_lines import LogLine
-from .sessions import IDLE_S, Hit, Visitor, sessions_of
+from .sessions import IDLE_S, order_of, sessions_of
 from .site_rules import SiteRules
 from .summaries import DamageReport, ImportSummary, LineClass, Tally
 
 Progress = Callable[[int, int], None]  # bytes read so far and in all, as they lie on disk
 WrittenAs = LogFormat | EventMapping  # what the files of an import are in
 
+T = TypeVar("T")
 
-@dataclass(slots=True)
-class Visits:
-    """Hits by visitor, of logs and of event files."""
-
-    of_logs: dict[tuple[str, str | None], list[Hit]] = field(default_factory=dict)  # by address and agent
-    of_events: dict[VisitorKey, list[Hit]] = field(default_factory=dict)
-    visitors: dict[VisitorKey, Visitor] = field(default_factory=dict)
-
-    def sessions(self) -> Iterator[tuple[int, Session]]:
-        """The sessions, each with the file its first hit stands in."""
-        for (address, agent), hits in self.of_logs.items():
-            yield from sessions_of(_in_order(hits), Visitor(country_of(address), describe_agent(agent)))
-        for key, hits in self.of_events.items():
-            yield from sessions_of(_in_order(hits), self.visitors[key], inf if key.session else IDLE_S)
-
-
-@dataclass(frozen=True, slots=True)
-class FileSessions:
-    """The sessions that began in one of the files.  ``digest`` is that of its decompressed content."""
-
-    path: Path
-    digest: str
-    sessions: list[Session]
-
-
-@dataclass(frozen=True, slots=True)
-class LogReading:
-    summary: ImportSummary
-    files: tuple[FileSessions, ...]
+CHUNK_LINES = 10_000  # judged at once
 
 
 def import_log(
@@ -68,54 +42,73 @@ def import_log(
     progress: Progress | None = None,
     written_as: WrittenAs | None = None,
     on_damaged: DamageReport | None = None,
+    jobs: int = 1,
+    given: AccountSettings | None = None,
 ) -> ImportSummary:
-    """Everything the files hold that the account does not have yet, in one transaction.
+    """Every line of the files that the account does not have yet, in one transaction.
 
-    A file is known by its content: the same log again, renamed or compressed, changes nothing and is told in the
-    summary.  Files given together may share sessions, as those of a rotated log do.  They are written as what is said,
-    or else each is recognised.  Raises ``ImportRefused`` for what cannot be read, ``StatsError`` for a warehouse that
-    cannot be written; nothing is written then.
+    A file whose content is there already is not read again, whatever its name and compression.  Of any other each line
+    counts that no earlier file had, or had less often.  Files are written as what is said, or else each is recognised.
+    So many ``jobs`` are processes that judge lines.  Lines are judged by the ``rules``, or else by the settings that are
+    ``given``, and where they say nothing by those the account keeps; it keeps what is given.  Raises ``ImportRefused`` for
+    what cannot be read, ``StatsError`` for a warehouse that cannot be written; nothing is written then.
     """
     check_account_id(account_id)
-    rules = rules or SiteRules()
     with writing_at(warehouse) as writer:
         fresh, known = _by_novelty(files, lambda digest: writer.has_import(account_id, digest))
         if not fresh:
             return ImportSummary(files_already_there=known)
+        settings = _settings(writer, account_id, given or AccountSettings())
+        rules = rules or settings.rules(f"settings of {account_id}")
         writer.put_account(account_id, time_zone=rules.time_zone, currency=rules.currency)
-        reading = read_logs(fresh, rules, progress, written_as, on_damaged)
-        for file in reading.files:
-            writer.add_sessions(account_id, file.sessions, digest=file.digest, source_name=file.path.name)
-    return replace(reading.summary, files_already_there=known)
+        if given is not None:
+            writer.keep_settings(account_id, settings.to_text())
+        intake = writer.intake(account_id, IDLE_S)
+        tally = take_in(intake, list(fresh.items()), rules, progress, written_as, on_damaged, jobs)
+        sessions = intake.cut(cut_sessions)
+    paths = tuple(str(path) for path in fresh.values())
+    return replace(tally.summary(sessions, [goal.name for goal in rules.goals], paths), files_already_there=known)
 
 
-def read_logs(
-    files: Sequence[Path],
+def _settings(writer: Writer, account_id: str, given: AccountSettings) -> AccountSettings:
+    kept = writer.settings(account_id)
+    return given.over(AccountSettings.of_text(kept)) if kept else given
+
+
+def take_in(
+    intake: Intake,
+    files: Sequence[tuple[str, Path]],
     rules: SiteRules,
     progress: Progress | None = None,
     written_as: WrittenAs | None = None,
     on_damaged: DamageReport | None = None,
-) -> LogReading:
-    """The sessions of the files, read as one log whatever the order of their lines.  Raises ``ImportRefused``."""
+    jobs: int = 1,
+) -> Tally:
+    """Judge the lines of files, which come with the digest of their content, and hand them over.  Raises
+    ``ImportRefused``."""
     tally = Tally(on_damaged)
-    visits = Visits()
-    hit_reader = HitReader(rules)
-    event_reader = EventReader(rules, written_as if isinstance(written_as, EventMapping) else PLAIN)
-    logs = _opened(files, progress)
-    for place, log in enumerate(logs):
-        if isinstance(written_as, EventMapping) or (written_as is None and is_event_file(log)):
-            _collect_events(log, place, event_reader, tally, visits)
-        else:
-            _collect(log, written_as, place, hit_reader, tally, visits.of_logs)
-    sessions: list[list[Session]] = [[] for _ in logs]
-    for place, session in visits.sessions():
-        sessions[place].append(session)
-    return LogReading(
-        tally.summary(
-            sum(map(len, sessions)), tuple(goal.name for goal in rules.goals), tuple(str(path) for path in files)
-        ),
-        tuple(FileSessions(log.path, log.digest, found) for log, found in zip(logs, sessions, strict=True)),
-    )
+    logs = _opened([path for _, path in files], progress)
+    with Judges(rules, intake.secret, jobs) as judges:
+        for (digest, _), log in zip(files, logs, strict=True):
+            if isinstance(written_as, EventMapping) or (written_as is None and is_event_file(log)):
+                judged = _judge_events(log, rules, written_as or PLAIN, intake.secret, tally)
+            else:
+                judged = _judge_lines(log, written_as, judges, tally)
+            for part in judged:
+                _count(part, log, tally)
+                intake.add(part.batch)
+            settled = intake.settle(digest, log.path.name)
+            tally.add({CLASSES[number]: count for number, count in settled.added.items()})
+            tally.add({LineClass.ALREADY_THERE: settled.already_there, LineClass.DUPLICATE: settled.repeated})
+            tally.goals.update(settled.goals)
+            tally.bad_amounts += settled.bad_amounts
+    return tally
+
+
+def cut_sessions(hits: list[Hit], is_own_visit: bool) -> Iterator[Session]:
+    """The sessions of one visitor, whatever the order of the hits; one session where its key said so."""
+    hits.sort(key=order_of)
+    return sessions_of(hits, inf if is_own_visit else IDLE_S)
 
 
 def requests_of(files: Sequence[Path], log_format: LogFormat | None = None) -> Iterator[LogLine]:
@@ -130,8 +123,8 @@ def requests_of(files: Sequence[Path], log_format: LogFormat | None = None) -> I
                 yield line
 
 
-def _by_novelty(files: Iterable[Path], is_known: Callable[[str], bool]) -> tuple[list[Path], tuple[str, ...]]:
-    """The files to read, and the names of those that are there already or were given twice."""
+def _by_novelty(files: Iterable[Path], is_known: Callable[[str], bool]) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The files to read by their digest, and the names of those that are there already or were given twice."""
     fresh: dict[str, Path] = {}
     known: list[str] = []
     for path in files:
@@ -140,7 +133,7 @@ def _by_novelty(files: Iterable[Path], is_known: Callable[[str], bool]) -> tuple
             known.append(str(path))
         else:
             fresh[digest] = path
-    return list(fresh.values()), tuple(known)
+    return fresh, tuple(known)
 
 
 def _opened(files: Sequence[Path], progress: Progress | None) -> list[LogFile]:
@@ -157,68 +150,40 @@ def _report(progress: Progress, start: int, total: int, done: int) -> None:
     progress(start + done, total)
 
 
-def _collect(
-    log: LogFile,
-    log_format: LogFormat | None,
-    place: int,
-    reader: HitReader,
-    tally: Tally,
-    hits: dict[tuple[str, str | None], list[Hit]],
-) -> None:
-    """Counts every line of one log and keeps, by visitor, the hits among them."""
+def _judge_lines(log: LogFile, log_format: LogFormat | None, judges: Judges, tally: Tally) -> Iterator[Judged]:
     numbered = enumerate(log.lines(), start=1)
     opening = _opening(numbered)
     found = _format_of(log.path, [text for _, text in opening if text.strip()], log_format)
     tally.formats[str(log.path)] = found.name
-    parse, read = found.reader(), reader.read
-    for number, text in chain(opening, numbered):
-        line = parse(text)
-        if line is None:
-            if text.strip() and not found.is_header(text):
-                tally.count_damaged(log.path.name, number, text)
-            else:
-                tally.count(LineClass.BLANK)
-            continue
-        tally.see(line.at)
-        line_class, hit = read(line, place)
-        tally.count(line_class)
-        if hit is None:
-            continue
-        hits.setdefault((line.address, line.agent), []).append(hit)
-        if hit.goals:
-            tally.goals.update(goal.name for goal in hit.goals)
-            tally.bad_amounts += reader.bad_amounts(line)
+    return judges.judge(found, _chunks(chain(opening, numbered)))
 
 
-def _collect_events(log: LogFile, place: int, reader: EventReader, tally: Tally, visits: Visits) -> None:
-    """Counts every row of one event file and keeps, by visitor, the hits among them."""
+def _judge_events(log: LogFile, rules: SiteRules, mapping: WrittenAs, secret: bytes, tally: Tally) -> Iterator[Judged]:
+    assert isinstance(mapping, EventMapping)  # noqa: S101  # as the caller has seen
     found = event_format_of(log)
     tally.formats[str(log.path)] = found
-    readable = 0
-    for number, row, text in rows_of(log, reader.wants):
-        read = reader.read_event(row, place) if row is not None else None
-        if read is None or read.at is None:
-            if row is not None or text.strip():
-                tally.count_damaged(log.path.name, number, text)
-            else:
-                tally.count(LineClass.BLANK)
-            continue
-        readable += 1
-        tally.see(read.at)
-        tally.count(read.line_class)
-        if read.hit is None or read.key is None or row is None:
-            continue
-        if read.key not in visits.visitors:
-            visits.visitors[read.key] = reader.visitor(row)
-        visits.of_events.setdefault(read.key, []).append(read.hit)
-        tally.goals.update(goal.name for goal in read.hit.goals)
-        tally.bad_amounts += read.bad_amounts
-    check_events(log.path, found, tally.lines, readable)
+    judge = EventJudge(rules, mapping, secret)
+    rows = readable = 0
+    for chunk in _chunks(rows_of(log, judge.wants)):
+        judged = judge.judge(chunk)
+        rows += len(chunk)
+        readable += len(chunk) - len(judged.damaged) - judged.blank
+        yield judged
+    check_events(log.path, found, rows, readable)
 
 
-def _in_order(hits: list[Hit]) -> list[Hit]:
-    hits.sort(key=lambda hit: hit.at)
-    return hits
+def _count(judged: Judged, log: LogFile, tally: Tally) -> None:
+    """What counts in any case: lines that say nothing, and the span of time."""
+    for number, text in judged.damaged:
+        tally.count_damaged(log.path.name, number, text)
+    tally.add({LineClass.BLANK: judged.blank})
+    tally.see(judged.first_at, judged.last_at)
+
+
+def _chunks(lines: Iterable[T]) -> Iterator[list[T]]:
+    lines = iter(lines)
+    while chunk := list(islice(lines, CHUNK_LINES)):
+        yield chunk
 
 
 def _opening(numbered: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:

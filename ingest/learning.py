@@ -51,7 +51,7 @@ def learn(files: Sequence[Path], written_as: LogFormat | None = None) -> Learned
         referrer = parse_referrer(line.referrer)
         if referrer is not None:
             came[referrer.host][_path(referrer)] += 1
-        line_class, _ = reader.read(line, 0)
+        line_class, _ = reader.read(line)
         if line_class is LineClass.STATIC and referrer is not None and not describe_agent(line.agent).is_bot:
             hosts[referrer.host] += 1
         if line_class is LineClass.PAGE_VIEW:

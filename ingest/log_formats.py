@@ -25,7 +25,8 @@ class LogFormat:
     written_by: str
     reader: Callable[[], LineReader]
     lacks: str = ""  # what its lines do not tell
-    header: str = ""  # how a line begins that holds no request
+    header: str = ""  # how a line begins that holds no request, but says what those after it hold
+    spelled: str = ""  # as it was given, where it has no name
 
     def is_header(self, text: str) -> bool:
         return bool(self.header) and text.startswith(self.header)
@@ -68,7 +69,7 @@ def format_named(text: str) -> LogFormat:
         return FORMATS[text]
     if is_format_string(text):
         reader = format_string_reader(text)
-        return LogFormat("as given", "", lambda: reader)
+        return LogFormat("as given", "", lambda: reader, spelled=text)
     raise ImportRefused(
         f"There is no log format '{text}'{suggestion(text, FORMATS)}; known are {', '.join(FORMATS)}, "
         "an nginx log_format and an Apache LogFormat."

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any
 
 from ..catalog.channels import classify
-from ..warehouse.facts import Goal, PageView, Session
-from .agents import Agent
+from ..warehouse.facts import Arrival, Goal, GoalKind, Hit, PageView, Session, Visitor
+from .agents import UNKNOWN
 
 IDLE_S = 2 * 60 * 60  # a session ends after so long without a hit
 REDIRECT_S = 10  # a redirect hands its arrival on to a page view within so long
 
 
-class Arrival(NamedTuple):
-    """Where a visitor came from, as the labels of contract §1.0.3."""
-
-    source: str
-    medium: str
-    campaign: str = "(not set)"
-    term: str = ""
-    content: str = ""
-    referrer: str = ""
-    is_tagged: bool = False  # by UTM tags or an ad click, which weigh more than a referrer
-
-
 DIRECT = Arrival("(direct)", "(none)")
 REJOINED = Arrival("rejoined", "(none)")  # a same-site hit after its session had ended
-
-
-class Hit(NamedTuple):
-    """A page view, a goal, both, or a redirect on the way to one."""
-
-    at: int  # UTC, seconds since 1970
-    source_file: int  # which of the files read together
-    is_same_site: bool  # the referrer is the site itself
-    arrival: Arrival | None = None  # None when the hit says nothing about where the visitor came from
-    page_view: PageView | None = None
-    goals: tuple[Goal, ...] = ()
-
-
-class Visitor(NamedTuple):
-    country: str
-    agent: Agent
 
 
 class Stretch:
@@ -51,6 +23,7 @@ class Stretch:
     def __init__(self, first: Hit) -> None:
         self.first = first
         self.last_at = first.at
+        self.visitor = first.visitor
         self.arrival = REJOINED if first.is_same_site else DIRECT
         self.page_views: list[PageView] = []
         self.goals: list[Goal] = []
@@ -58,13 +31,16 @@ class Stretch:
     def add(self, hit: Hit, arrival: Arrival | None) -> None:
         """Last click: a later arrival from outside replaces the source, a hit without one leaves it."""
         self.last_at = hit.at
+        if hit.visitor != self.visitor:
+            self.visitor = Visitor(*map(_known, self.visitor, hit.visitor))
         if arrival is not None:
             self.arrival = arrival
         if hit.page_view is not None:
             self.page_views.append(hit.page_view)
         self.goals.extend(hit.goals)
 
-    def session(self, visitor: Visitor) -> Session:
+    def session(self) -> Session:
+        visitor = self.visitor
         source, medium, campaign, term, content, referrer, _ = self.arrival
         return Session(
             start=self.first.at,
@@ -78,29 +54,45 @@ class Stretch:
             referrer=referrer,
             channel=classify(source, medium, campaign),
             country=visitor.country,
-            device_type=visitor.agent.device_type,
-            browser=visitor.agent.browser,
-            os=visitor.agent.os,
+            device_type=visitor.device_type,
+            browser=visitor.browser,
+            os=visitor.os,
         )
 
 
-def sessions_of(hits: Iterable[Hit], visitor: Visitor, idle_s: float = IDLE_S) -> Iterator[tuple[int, Session]]:
-    """The visitor's sessions, each with the file its first hit stands in.  ``hits`` are in order of time."""
+def sessions_of(hits: Iterable[Hit], idle_s: float = IDLE_S) -> Iterator[Session]:
+    """The sessions of one visitor, whose hits these are, ordered as ``order_of`` has it."""
     stretch: Stretch | None = None
     redirect: Hit | None = None
     for hit in hits:
-        if hit.page_view is None and not hit.goals:
+        if hit.is_redirect:
             redirect = _telling(redirect, hit)
             continue
         if stretch is None or hit.at - stretch.last_at > idle_s:
             if stretch is not None:
-                yield stretch.first.source_file, stretch.session(visitor)
+                yield stretch.session()
             stretch = Stretch(hit)
         stretch.add(hit, _arrival_of(hit, redirect))
         if hit.page_view is not None:
             redirect = None
     if stretch is not None:
-        yield stretch.first.source_file, stretch.session(visitor)
+        yield stretch.session()
+
+
+def order_of(hit: Hit) -> tuple[Any, ...]:
+    """What hits of one visitor are ordered by: time, and within a second what leads on to the next, then their content.
+
+    The order of lines is no help: servers write them when they have answered, and halves of a log come in any order.
+    """
+    is_step = hit.page_view is None and not hit.is_redirect
+    page = (hit.page_view.path, hit.page_view.content_grouping) if hit.page_view else ()
+    goals = tuple((goal.kind is GoalKind.CONVERSION, goal.name, goal.amount_cents) for goal in hit.goals)
+    return hit.at, not hit.is_redirect, is_step, hit.is_same_site, page, hit.arrival or (), goals, hit.visitor
+
+
+def _known(told: str, told_later: str) -> str:
+    """Events may leave out what earlier ones of the session have said, or say it only later."""
+    return told_later if told == UNKNOWN else told
 
 
 def _telling(earlier: Hit | None, later: Hit) -> Hit:

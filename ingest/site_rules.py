@@ -96,18 +96,28 @@ class SiteRules:
 
 
 def read_site_rules(path: Path) -> SiteRules:
-    """The rules of the file.  Raises ``ImportRefused`` naming the key, its value and what is accepted."""
+    """The rules of a settings file.  Raises ``ImportRefused``."""
+    return site_rules_of(read_settings_text(path), str(path))
+
+
+def read_settings_text(path: Path) -> str:
+    """A settings file as it stands.  Raises ``ImportRefused``."""
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        return path.read_bytes().decode()
     except OSError as error:
         raise ImportRefused(f"The rules file '{path}' cannot be read: {error.strerror or error}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ImportRefused(f"The rules file '{path}' is not TOML: {error}.") from error
+
+
+def site_rules_of(text: str, file: str) -> SiteRules:
+    """The rules that a file's text spells.  Raises ``ImportRefused`` naming the key, its value and what is accepted."""
     try:
-        return SiteRules(**_read_table(table, TOP))
+        return SiteRules(**_read_table(tomllib.loads(text), TOP))
+    except tomllib.TOMLDecodeError as error:
+        raise ImportRefused(f"The rules file '{file}' is not TOML: {error}.") from error
     except _Wrong as wrong:
-        raise ImportRefused(f"The rules file '{path}' cannot be used: {wrong}.") from wrong
+        raise ImportRefused(f"The rules file '{file}' cannot be used: {wrong}.") from wrong
 
 
 def own_hosts(names: Iterable[str]) -> tuple[str, ...]:

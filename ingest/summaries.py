@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,7 +25,8 @@ class LineClass(StrEnum):
     BOT = "bots"
     SPAM = "spam"  # a referrer nobody followed
     OTHER = "other"  # another method or status, or no HTTP request at all
-    DUPLICATE = "duplicates"  # an event whose id came before
+    DUPLICATE = "duplicates"  # an event whose id came before in the same file
+    ALREADY_THERE = "already_there"  # an earlier import, or another file, had it
     DAMAGED = "damaged"
     BLANK = "blank"  # or a header, such as `#Fields`
 
@@ -46,7 +47,7 @@ class ImportSummary:
 
     lines: int = 0
     classes: dict[LineClass, int] = field(default_factory=lambda: dict.fromkeys(LineClass, 0))
-    sessions: int = 0
+    sessions: int = 0  # how many more the account has
     goals: dict[str, int] = field(
         default_factory=dict
     )  # by name: those of the rules in their order, then those of event files
@@ -77,25 +78,24 @@ class Tally:
         self._first_at: float = inf
         self._last_at: float = -inf
 
-    def count(self, line_class: LineClass) -> None:
-        self.lines += 1
-        self.classes[line_class] += 1
+    def add(self, counts: Mapping[LineClass, int]) -> None:
+        for line_class, count in counts.items():
+            self.lines += count
+            self.classes[line_class] += count
 
     def count_damaged(self, file: str, number: int, text: str) -> None:
-        self.count(LineClass.DAMAGED)
+        self.add({LineClass.DAMAGED: 1})
         if self._on_damaged:
             self._on_damaged(file, number, text)
         if len(self.damaged_lines) < EXAMPLES:
             excerpt = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text[:EXCERPT])
             self.damaged_lines.append(DamagedLine(file, number, excerpt))
 
-    def see(self, at: int) -> None:
-        if at < self._first_at:
-            self._first_at = at
-        if at > self._last_at:
-            self._last_at = at
+    def see(self, first_at: float, last_at: float) -> None:
+        self._first_at = min(self._first_at, first_at)
+        self._last_at = max(self._last_at, last_at)
 
-    def summary(self, sessions: int, goal_names: tuple[str, ...], files: tuple[str, ...]) -> ImportSummary:
+    def summary(self, sessions: int, goal_names: Iterable[str], files: tuple[str, ...]) -> ImportSummary:
         return ImportSummary(
             lines=self.lines,
             classes=dict(self.classes),

@@ -314,11 +314,11 @@ def _funnel(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
     window, dimensions = query.scope.window, query.endpoint.dimensions
     present = np.flatnonzero(groups.sums[window]["entrances"] > 0)
     chosen = _sorted(query, groups, present)[: query.page_size]
-    reached = _goals_by_row(query, goals)
-    overall = _goals_overall(goals, reached)
     columns = _dimension_columns(dimensions, groups, chosen) | _metric_columns(query, groups, chosen)
     rows = as_rows(columns)
-    codes = zip(*(groups.keys[name].codes[chosen].tolist() for name in dimensions), strict=True)
+    codes = list(zip(*(groups.keys[name].codes[chosen].tolist() for name in dimensions), strict=True))
+    reached = _goals_by_row(query, goals, frozenset(codes))
+    overall = _goals_overall(query, goals)
     for row, key in zip(rows, codes, strict=False):
         row |= _goal_lists(goals, reached.get(key, {}), overall)
     totals = dict.fromkeys(dimensions, "") | figures(summed(groups.sums[window]), query.endpoint.metrics)
@@ -335,7 +335,10 @@ def _funnel(query: StatsQuery, parts: Mapping[str, Groups]) -> Answer:
 _Reached = dict[tuple[int, int], tuple[int, int]]
 
 
-def _goals_by_row(query: StatsQuery, goals: Groups) -> dict[tuple[int, ...], _Reached]:
+def _goals_by_row(
+    query: StatsQuery, goals: Groups, rows: frozenset[tuple[int, ...]]
+) -> dict[tuple[int, ...], _Reached]:
+    """What each of the rows that are told has reached."""
     sums = goals.sums[query.scope.window]
     dimensions = query.endpoint.dimensions
     keys = zip(*(goals.keys[name].codes.tolist() for name in dimensions), strict=True)
@@ -344,18 +347,18 @@ def _goals_by_row(query: StatsQuery, goals: Groups) -> dict[tuple[int, ...], _Re
     counts, cents = sums["count"].tolist(), sums["revenue"].tolist()
     reached: dict[tuple[int, ...], _Reached] = {}
     for key, kind, code, count, amount in zip(keys, kinds, codes, counts, cents, strict=False):
-        reached.setdefault(key, {})[kind, code] = (count, amount)
+        if key in rows:
+            reached.setdefault(key, {})[kind, code] = (count, amount)
     return reached
 
 
-def _goals_overall(goals: Groups, by_row: Mapping[tuple[int, ...], _Reached]) -> _Reached:
+def _goals_overall(query: StatsQuery, goals: Groups) -> _Reached:
     """The sums over all rows, most frequent first: the order in which goals are listed everywhere in the funnel."""
-    overall: _Reached = {}
-    for reached in by_row.values():
-        for goal, (count, cents) in reached.items():
-            so_far = overall.get(goal, (0, 0))
-            overall[goal] = (so_far[0] + count, so_far[1] + cents)
-    names = goals.keys["goal"]
+    whole = regroup(goals, {name: goals.keys[name] for name in ("goal_kind", "goal")})
+    sums, names = whole.sums[query.scope.window], whole.keys["goal"]
+    kinds, codes = (whole.keys[name].codes.tolist() for name in ("goal_kind", "goal"))
+    goal_sums = zip(sums["count"].tolist(), sums["revenue"].tolist(), strict=True)
+    overall = dict(zip(zip(map(int, kinds), codes, strict=True), goal_sums, strict=True))
     return dict(sorted(overall.items(), key=lambda item: (-item[1][0], names.word(item[0][1]))))
 
 

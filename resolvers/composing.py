@@ -16,23 +16,26 @@ from datetime import date, timedelta
 import numpy as np
 
 from ..catalog.accounts import Account
-from ..catalog.conditions import conditions_of
+from ..catalog.conditions import conditions_of, is_plain
 from ..catalog.dimensions import Table
-from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, OVERVIEW_SERIES, Shape
+from ..catalog.endpoints import ENDPOINTS, FREE_DIMENSIONS, OVERVIEW_SERIES, Shape, can_stand_in_path
 from ..catalog.errors import BadRequest, WarehouseUnavailable
-from ..catalog.filters import Match
+from ..catalog.filters import Match, exactly
 from ..catalog.metrics import additive_metrics
 from ..catalog.periods import Window
 from ..catalog.query import Granularity, Interval, Scope, StatsQuery, ask
 from ..catalog.request_ids import present_request_id
+from ..catalog.segments import Segment
 from ..warehouse.grouping import regroup
 from ..warehouse.store import Groups, Keys
 from .answers import cut
+from .cells import answer_by_cells, tells
 from .figures import Answer, figures
 from .reported import (
     Json,
     WrongShape,
     read_breakdown,
+    read_comparison,
     read_events,
     read_free,
     read_funnel,
@@ -41,6 +44,7 @@ from .reported import (
     read_names,
     read_page,
     read_series,
+    read_shares,
     read_steps,
     read_top,
 )
@@ -48,6 +52,7 @@ from .reported import (
 log = logging.getLogger(__name__)
 
 Report = Callable[[StatsQuery], Awaitable[Json]]
+Composer = Callable[[StatsQuery, Report, Account], Awaitable[Answer]]
 
 HOURLY_DAYS = 31  # of one overview; its points are 24 a day
 DAILY_DAYS = 366
@@ -59,6 +64,8 @@ async def compose(query: StatsQuery, report: Report, account: Account) -> Answer
     Raises ``BadRequest`` for what the documented API cannot be asked, ``WarehouseUnavailable`` for a report in another
     shape than the documented one, and whatever ``report`` raises.
     """
+    if _is_for_cells(query):
+        return await _composed(query, report, account, answer_by_cells)
     exact, loose = _plain(query, exact=True), _plain(query, exact=False)
     try:
         return await _composed(exact, report, account)
@@ -69,9 +76,29 @@ async def compose(query: StatsQuery, report: Report, account: Account) -> Answer
     return await _composed(loose, report, account)
 
 
-async def _composed(query: StatsQuery, report: Report, account: Account) -> Answer:
+def _is_for_cells(query: StatsQuery) -> bool:
+    """Whether no report tells it, but a free query by more dimensions does."""
+    if query.endpoint.shape is Shape.FREE:
+        return not (_by_moments(query) or _is_told_freely(query.scope)) and tells(query)
+    return query.scope.segment is not None and not is_plain(query.scope.segment) and tells(query)
+
+
+def _by_moments(query: StatsQuery) -> bool:
+    """Whether a free query groups by moments alone, so that it is an overview's series, which takes every filter."""
+    words = query.free.dimensions if query.free else ()
+    return {FREE_DIMENSIONS[word] for word in words} <= {"day", "hour"} and is_plain(query.scope.segment or Segment())
+
+
+def _is_told_freely(scope: Scope) -> bool:
+    """Whether the body of a free query says all of the scope.  Contract §1.17."""
+    if scope.below or not is_plain(scope.segment or Segment()):
+        return False
+    return all(condition.match is Match.ONE_OF for condition in conditions_of(scope, Table.SESSIONS, exact=True))
+
+
+async def _composed(query: StatsQuery, report: Report, account: Account, composer: Composer | None = None) -> Answer:
     try:
-        return await _COMPOSERS[query.endpoint.shape](query, report, account)
+        return await (composer or _COMPOSERS[query.endpoint.shape])(query, report, account)
     except WrongShape as wrong:
         log.warning("request %s: the upstream API's %s lacks %s", present_request_id(), query.report, wrong)
         raise WarehouseUnavailable(
@@ -106,11 +133,38 @@ async def _goals(query: StatsQuery, report: Report, account: Account) -> Answer:
 
 
 async def _add_countries(query: StatsQuery, rows: list[Answer], report: Report) -> None:
-    """A list of microconversions has no split by country; each one's own report has.  Contract §1.13."""
+    """A list of microconversions has no split by country; each one's own report has, if a path can name it.
+
+    Of others it is put together from the lists of every country.  Contract §1.13.
+    """
     scope = replace(query.scope, comparison=None)
-    asked = [ask(scope, "microconversion", goals=[row["conversion_type"]]) for row in rows]
-    for row, told in zip(rows, await _all(report, asked), strict=True):
+    named = [row for row in rows if can_stand_in_path(row["conversion_type"])]
+    asked = [ask(scope, "microconversion", goals=[row["conversion_type"]]) for row in named]
+    for row, told in zip(named, await _all(report, asked), strict=True):
         row["by_country"] = read_goal(ENDPOINTS["microconversion"], told)["by_country"]
+    unnamed = [row for row in rows if row not in named]
+    counts = await _counts_by_country(scope, [row["conversion_type"] for row in unnamed], report) if unnamed else {}
+    for row in unnamed:
+        row["by_country"] = read_shares("country", counts.get(row["conversion_type"], {}), row["count"])
+
+
+async def _counts_by_country(scope: Scope, goals: list[str], report: Report) -> dict[str, dict[str, int]]:
+    listed = ask(scope, "countries", page_size=1000)
+    countries = [row["country"] for row in read_page(listed, await report(listed))["rows"] if row["microconversions"]]
+    asked = [
+        ask(
+            replace(scope, filters=(*scope.filters, exactly("country", country))),
+            "microconversions",
+            goals=goals,
+            page_size=100,
+        )
+        for country in countries
+    ]
+    counts: dict[str, dict[str, int]] = {}
+    for country, query, told in zip(countries, asked, await _all(report, asked), strict=True):
+        for row in read_goals(query, told)["rows"]:
+            counts.setdefault(row["conversion_type"], {})[country] = row["count"]
+    return counts
 
 
 async def _totals_of(query: StatsQuery, page: Answer, report: Report, account: Account) -> Answer:
@@ -122,8 +176,7 @@ async def _totals_of(query: StatsQuery, page: Answer, report: Report, account: A
         sums = {name: int(column.sum()) for name, column in groups.sums[query.scope.window].items()}
         return figures(sums, additive_metrics(query.endpoint.metrics))
     after = _following(query)
-    comparison = read_page(after, await report(after))["comparison"] or {}
-    return {name: value for name, value in comparison.items() if name != "date_range"}
+    return read_comparison(after, await report(after))
 
 
 def _summed(query: StatsQuery, rows: Iterable[Answer]) -> Answer:
@@ -221,18 +274,18 @@ def _groups(points: Mapping[Window, Mapping[str, Mapping[Moment, int]]], *, hour
 
 
 async def _free(query: StatsQuery, report: Report, account: Account) -> Answer:
-    """The rows of both windows; by moments alone they are an overview's series, which takes every filter."""
+    """The rows of both windows; by moments alone they are an overview's series."""
     words = query.free.dimensions if query.free else ()
-    dimensions = {FREE_DIMENSIONS[word] for word in words}
-    if dimensions <= {"day", "hour"}:
+    if _by_moments(query):
+        dimensions = {FREE_DIMENSIONS[word] for word in words}
         groups = await _by_moment(query, report, hourly="hour" in dimensions)
         wanted = {name: groups.keys[name] for name in sorted(dimensions)}
         return cut(query, {"rows": regroup(groups, wanted) if wanted else groups}, account)
     for condition in query.scope.filters:
         if condition.match is not Match.ONE_OF:
             raise BadRequest(
-                f"filters: a free query by {', '.join(words)} takes eq, ne, in and not_in of the upstream API, "
-                f"not {condition.match.value} on {condition.field}"
+                f"filters: a free query by {', '.join(words)} is asked of the upstream API with eq, ne, in and not_in on "
+                f"{condition.field}, not with {condition.match.value}"
             )
     windows = [window for window in (query.scope.window, query.scope.comparison) if window]
     asked = [replace(query, scope=replace(query.scope, window=window, comparison=None)) for window in windows]
@@ -241,7 +294,7 @@ async def _free(query: StatsQuery, report: Report, account: Account) -> Answer:
     return told[0] | {"comparison_rows": compared["rows"], "comparison_total": compared["total"]}
 
 
-def _read(read: Callable[[StatsQuery, Json], Answer]) -> Callable[[StatsQuery, Report, Account], Awaitable[Answer]]:
+def _read(read: Callable[[StatsQuery, Json], Answer]) -> Composer:
     async def answer(query: StatsQuery, report: Report, account: Account) -> Answer:
         return read(query, await report(query))
 
@@ -259,7 +312,7 @@ async def _all(report: Report, queries: Iterable[StatsQuery]) -> list[Json]:
         await asyncio.gather(*asking, return_exceptions=True)
 
 
-_COMPOSERS: dict[Shape, Callable[[StatsQuery, Report, Account], Awaitable[Answer]]] = {
+_COMPOSERS: dict[Shape, Composer] = {
     Shape.TOTALS: _totals,
     Shape.ROWS: _rows,
     Shape.BREAKDOWN: _read(read_breakdown),

@@ -22,20 +22,21 @@ from ..catalog.dimensions import Table
 from ..catalog.errors import InternalError, StatsError, WarehouseTimedOut
 from ..catalog.query import StatsQuery, groupings
 from ..catalog.request_ids import present_request_id
-from ..warehouse.store import Groups, Keys, Listing, ListingResult, Scan, ScanResult, Snapshot, Source
+from ..warehouse.store import Keys, Listing, ListingResult, ScanResult, Scans, Snapshot, Source
 from .answers import Answer, cut
 from .cache import AnswerCache
 from .drill_down import groups_within, rows_within
 from .flights import Flights
 from .gate import ScanGate
-from .planner import SharedKey, covers, fuse, listings, shared_keys
+from .planner import SharedKey, cover, fuse, gather, listings, shared_key
 from .shared_answers import SharedAnswers
 
 log = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked", Scan, Listing)
-Told = TypeVar("Told", bound=Mapping[Any, Groups | Keys])
-Started = tuple[Scan, "asyncio.Task[ScanResult]"]
+Asked = TypeVar("Asked", Scans, Listing)
+Told = TypeVar("Told", bound=Mapping[Any, Any])
+Results = dict[Table, ScanResult]
+Started = tuple[Scans, "asyncio.Task[Results]"]
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class Sharing:
     distinct: int = 0  # after equal ones were asked once
     cache_hits: int = 0  # of them, those whose answer was kept from another request
     joined: int = 0  # reads that another request had begun; they cost this one none
-    scans: int = 0  # statements sent to the warehouse
+    scans: int = 0  # statements asked of the warehouse
     scan_ms: float = 0.0  # their time, summed
     rows: int = 0  # that they brought back
     sources: Counter[Source] = field(default_factory=Counter)  # what the scans were read from
@@ -71,10 +72,13 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRead:
-    """One read of the warehouse: a scan or a listing.  ``source`` is None where it failed or was interrupted."""
+    """One read of the warehouse: a scan or a listing.
+
+    ``source`` is None where it failed or was interrupted, and of several the one farthest from memory.
+    """
 
     account: str
-    table: Table
+    tables: tuple[Table, ...]
     source: Source | None
     rows: int
     began_ns: int  # since 1970
@@ -207,14 +211,13 @@ class StatsLoader(Loader):
         self._on_read = on_read
         self._slots = asyncio.Semaphore(max_scans)
         self._closed = False
-        self._announced: list[StatsQuery] = []
-        self._expected: defaultdict[SharedKey, dict[StatsQuery, None]] = defaultdict(dict)
+        self._expected: dict[StatsQuery, None] = {}
         self._listings: dict[Listing, asyncio.Task[ListingResult]] = {}
         self._scans: defaultdict[SharedKey, list[Started]] = defaultdict(list)
 
     def expect(self, queries: Iterable[StatsQuery]) -> None:
         """Say what will be asked later, so that the first scan of a key can serve it too.  Rule 3.2 across dependencies."""
-        self._announced += queries  # sorted by key once there is a scan to begin: what is kept needs none
+        self._expected |= dict.fromkeys(queries)  # looked at once there is a scan to begin: what is kept needs none
 
     def form(self, query: StatsQuery, form: Hashable) -> bytes | None:
         account = self._snapshot.accounts.get(query.scope.account)
@@ -241,7 +244,10 @@ class StatsLoader(Loader):
             is_new = self._count_distinct(query)
             self.sharing.cache_hits += is_new and query in kept
         started = self._start_scans([query for query in queries if query not in kept])
-        return [_ready(kept[query]) if query in kept else self._begin(self._cut, query, started) for query in queries]
+        return [
+            _ready(kept[query]) if query in kept else self._begin(self._cut, query, started.get(query))
+            for query in queries
+        ]
 
     def _kept(self, query: StatsQuery) -> Answer | None:
         account = self._snapshot.accounts.get(query.scope.account)
@@ -256,28 +262,21 @@ class StatsLoader(Loader):
             self._cache.keep(query, asked[query], answer)
         return found
 
-    def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[SharedKey, Started]:
-        """For each key the scan that answers all of its questions: one that runs already, or a new one."""
-        by_key: defaultdict[SharedKey, list[StatsQuery]] = defaultdict(list)
-        for query in queries:
-            for key in shared_keys(query):
-                by_key[key].append(query)
-        return {
-            key: self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, [*asking, *self._coming(key)]))
-            for key, asking in by_key.items()
-        }
+    def _start_scans(self, queries: Sequence[StatsQuery]) -> dict[StatsQuery, Started]:
+        """For each question the scans that answer it: some that run already, or new ones, which serve what is expected too."""
+        asked = dict.fromkeys(queries)
+        coming = [query for query in self._expected if query not in asked and self._kept(query) is None]
+        started: dict[StatsQuery, Started] = {}
+        for key, sharing in gather([*asked, *coming]).items():
+            asking = [query for query in sharing if query in asked]
+            if asking:
+                scans = self._covering(key, fuse(key, asking)) or self._start(key, fuse(key, sharing))
+                started |= dict.fromkeys(asking, scans)
+        return started
 
-    def _coming(self, key: SharedKey) -> list[StatsQuery]:
-        """What is expected and not kept."""
-        for query in self._announced:
-            for own in shared_keys(query):
-                self._expected[own][query] = None
-        self._announced.clear()
-        return [query for query in self._expected[key] if self._kept(query) is None]
-
-    async def _cut(self, query: StatsQuery, started: Mapping[SharedKey, Started]) -> Answer:
+    async def _cut(self, query: StatsQuery, started: Started | None) -> Answer:
         account = self._snapshot.accounts[query.scope.account]
-        results = {key.table: await self._result(key, query, started[key]) for key in shared_keys(query)}
+        results = await self._results(query, started) if started else {}
         parts: dict[str, Any] = {
             name: groups_within(query.scope.below, results[part.table][part.dimensions])
             for name, part in groupings(query).items()
@@ -297,7 +296,7 @@ class StatsLoader(Loader):
     async def _fetched(self, listing: Listing) -> ListingResult:
         """The rows of a listing, fetched once for all who ask."""
         if listing not in self._listings:
-            reading = self._in_turn(listing, listing, operator.eq, self._snapshot.fetch)
+            reading = self._in_turn(listing, listing.account, listing, operator.eq, self._snapshot.fetch)
             self._listings[listing] = asyncio.create_task(reading)
         try:
             return await self._listings[listing]
@@ -305,33 +304,39 @@ class StatsLoader(Loader):
             self._listings.pop(listing, None)
             raise
 
-    async def _result(self, key: SharedKey, query: StatsQuery, started: Started) -> ScanResult:
-        """What a scan says about this question.  When a shared one fails, the question is asked alone.  Rule 3.4."""
-        scan, task = started
+    async def _results(self, query: StatsQuery, started: Started) -> Results:
+        """What scans say about this question.  When shared ones fail, the question is asked alone.  Rule 3.4."""
+        scans, task = started
         try:
             return await task
         except StatsError:
-            alone = fuse(key, [query])
-            if scan == alone:
+            key = shared_key(query)
+            alone = fuse(key, [query]) if key else ()
+            if key is None or scans == alone:
                 raise
             return await self._start(key, alone)[1]
 
-    def _covering(self, key: SharedKey, wanted: Scan) -> Started | None:
-        """A scan of this request, running or done, that tells what is wanted.  What has failed is asked anew."""
-        for scan, task in self._scans[key]:
+    def _covering(self, key: SharedKey, wanted: Scans) -> Started | None:
+        """Scans of this request, running or done, that tell what is wanted.  What has failed is asked anew."""
+        for scans, task in self._scans[key]:
             failed = task.done() and (task.cancelled() or task.exception() is not None)
-            if not failed and covers(scan, wanted):
-                return scan, task
+            if not failed and cover(scans, wanted):
+                return scans, task
         return None
 
-    def _start(self, key: SharedKey, scan: Scan) -> Started:
-        started = scan, asyncio.create_task(self._in_turn(key, scan, covers, self._snapshot.scan))
+    def _start(self, key: SharedKey, scans: Scans) -> Started:
+        started = scans, asyncio.create_task(self._in_turn(key, scans[0].account, scans, cover, self._scan))
         self._scans[key].append(started)
         return started
+
+    async def _scan(self, scans: Scans) -> Results:
+        told = await self._snapshot.scan_together(scans)
+        return {scan.table: result for scan, result in zip(scans, told, strict=True)}
 
     async def _in_turn(
         self,
         key: SharedKey | Listing,
+        account_id: str,
         asked: Asked,
         covers: Callable[[Asked, Asked], bool],
         read: Callable[[Asked], Awaitable[Told]],
@@ -339,29 +344,33 @@ class StatsLoader(Loader):
         """Read from the warehouse once there is a slot for it, or wait for another request that reads the same."""
         if self._closed:
             raise asyncio.CancelledError
-        account = self._snapshot.accounts[asked.account]
+        account = self._snapshot.accounts[account_id]
         async with self._slots:
-            told, joined = await self._flights.read((account, key), asked, covers, lambda: self._read(asked, read))
+            told, joined = await self._flights.read(
+                (account, key), asked, covers, lambda: self._read(account_id, asked, read)
+            )
             self.sharing.joined += joined
             return told
 
-    async def _read(self, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
+    async def _read(self, account_id: str, asked: Asked, read: Callable[[Asked], Awaitable[Told]]) -> Told:
         """Whoever begins a read is told its cost."""
-        async with self._gate.slot(asked.account):
+        async with self._gate.slot(account_id):
             began, began_ns = time.perf_counter(), time.time_ns()
             source, rows = None, 0
             self.sharing.scans += 1
             try:
                 told = await read(asked)
-                source, rows = _source_of(told), _rows_of(told)
+                sources, rows = _sources_of(told), _rows_of(told)
+                source = min(sources, key=list(Source).index)
                 self.sharing.rows += rows
-                self.sharing.sources[source] += 1
+                self.sharing.sources.update(sources)
                 return told
             finally:
                 duration_ms = (time.perf_counter() - began) * 1000
                 self.sharing.scan_ms += duration_ms
                 if self._on_read:
-                    self._on_read(FinishedRead(asked.account, asked.table, source, rows, began_ns, duration_ms))
+                    tables = _tables_of(asked)
+                    self._on_read(FinishedRead(account_id, tables, source, rows, began_ns, duration_ms))
 
 
 def _ready(answer: Answer) -> asyncio.Future[Answer]:
@@ -376,12 +385,17 @@ def _retrieve(answer: asyncio.Task[Answer]) -> None:
         answer.exception()
 
 
-def _source_of(told: Mapping[Any, Groups | Keys]) -> Source:
-    return told.source if isinstance(told, ScanResult) else Source.STATEMENT
+def _tables_of(asked: Scans | Listing) -> tuple[Table, ...]:
+    return (asked.table,) if isinstance(asked, Listing) else tuple(scan.table for scan in asked)
 
 
-def _rows_of(told: Mapping[Any, Groups | Keys]) -> int:
-    """Rows of all groupings of a scan; of a listing those of one column, since all are as long."""
-    groupings = [part.height for part in told.values() if isinstance(part, Groups)]
+def _rows_of(told: Mapping[Any, Any]) -> int:
+    """Rows of all groupings of scans; of a listing those of one column, since all are as long."""
+    groupings = [part.height for result in told.values() if isinstance(result, ScanResult) for part in result.values()]
     columns = [part.height for part in told.values() if isinstance(part, Keys)]
     return sum(groupings) + max(columns, default=0)
+
+
+def _sources_of(told: Mapping[Any, Any]) -> set[Source]:
+    """What scans were read from; a listing is always read from the facts."""
+    return {result.source for result in told.values() if isinstance(result, ScanResult)} or {Source.STATEMENT}

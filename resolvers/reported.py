@@ -200,6 +200,11 @@ def _comparison(window: Window, data: Json, metrics: Iterable[str]) -> Answer:
     return _sums(told, metrics) | {"date_range": _date_range(window)}
 
 
+def read_comparison(query: StatsQuery, data: Json) -> Answer:
+    """The comparison's sums alone."""
+    return _sums(_member(data, "comparison"), additive_metrics(query.endpoint.metrics))
+
+
 def _date_range(window: Window) -> Answer:
     return {"start_date": window.start, "end_date": window.end, "days": window.days}
 
@@ -256,11 +261,20 @@ def _split(endpoint: Endpoint, row: Json, name: str, dimensions: tuple[str, ...]
     ]
 
 
+def read_shares(dimension: str, counts: Mapping[str, int], whole: int) -> list[Answer]:
+    """A microconversion's split by one dimension, out of counts: most frequent first."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        {dimension: value, "count": count, "revenue": money(0), "percentage": _share(count, whole)}
+        for value, count in ranked
+    ]
+
+
 def read_goal(endpoint: Endpoint, data: Json) -> Answer:
     """One goal with all of its splits.  Contract §1.13: the total goes by two names."""
     splits = {name: _split(endpoint, data, name, dimensions) for name, dimensions in GOAL_SPLITS.items()}
     count = _count(data, "total_count") if "totals" not in data else _count(data["totals"], "count")
-    return {"conversion_type": _text(data, "conversion_type"), "totals": {"count": count}} | splits
+    return {"conversion_type": _text(data, "conversion_type"), **splits, "totals": {"count": count}}
 
 
 def read_names(query: StatsQuery, data: Json) -> Answer:

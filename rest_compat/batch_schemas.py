@@ -283,7 +283,6 @@ def validation_schemas() -> Members:
         "ExplainedScan": closed(
             {
                 "scan": whole_number("Its number.", minimum=1),
-                "table": one_of(Table, "The facts it reads."),
                 "source": one_of(
                     (Source.STATEMENT, Source.ROLLUP, Source.UPSTREAM),
                     "What it is read from: the facts, their sums, or a report of an upstream API.",
@@ -291,12 +290,19 @@ def validation_schemas() -> Members:
                 "account_id": text("Whose facts."),
                 "windows": array(ref("DateRange"), "Of which days."),
                 "filters": array(text(), "Narrowed how, as `filters` would say it."),
-                "groupings": array(array(text()), "What it groups by."),
+                "reads": array(ref("ExplainedRead"), "The tables it reads."),
                 "queries": query_ids,
                 "segment": nullable(text("The segment it is narrowed to.")),
             },
             "One statement sent to the warehouse.",
             ("segment",),
+        ),
+        "ExplainedRead": closed(
+            {
+                "table": one_of(Table, "The facts."),
+                "groupings": array(array(text()), "What they are grouped by; nothing: rows as they are."),
+            },
+            "One table that a scan reads.",
         ),
         "Advice": closed(
             {"code": text(), "message": text(), "query_id": ID.schema}, "How a plan could be better.", ("query_id",)

@@ -63,7 +63,7 @@ def document_of(name: str) -> str:
 def variables_of(query: RestQuery) -> dict[str, Any]:
     """The variables that make the document ask exactly this."""
     stats, endpoint = query.stats, query.endpoint
-    values: dict[str, Any] = {
+    values: dict[str, Any] = switches_of(query) | {
         "account": stats.scope.account,
         "period": query.dates.get("period"),
         "startDate": _iso(query.dates.get("start_date")),
@@ -71,13 +71,20 @@ def variables_of(query: RestQuery) -> dict[str, Any]:
         "compare": query.compare.name,
         "segment": query.segment,
         "filters": [_filter_input(condition) for condition in query.filters],
+    }
+    values |= {camel_case(argument.name): _argument_value(argument.name, stats) for argument in arguments_of(endpoint)}
+    return values
+
+
+def switches_of(query: RestQuery) -> dict[str, bool]:
+    """Those of the variables that decide what is selected."""
+    stats = query.stats
+    switches = {
         "compared": stats.scope.comparison is not None,
         "withTotals": query.include_totals,
         "withUtm": set(UTM) <= set(stats.include),
     }
-    values |= {f"with_{word}": dimension in stats.include for word, dimension in INCLUDES.items()}
-    values |= {camel_case(argument.name): _argument_value(argument.name, stats) for argument in arguments_of(endpoint)}
-    return values
+    return switches | {f"with_{word}": dimension in stats.include for word, dimension in INCLUDES.items()}
 
 
 def _argument_value(name: str, stats: Any) -> Any:

@@ -13,7 +13,7 @@ from ..catalog.errors import InternalError, StatsError
 from ..schema.context import RequestContext
 from ..schema.documents import Document
 from ..schema.schema import schema
-from .documents import document_of, variables_of
+from .documents import document_of, switches_of, variables_of
 from .encoded import Encoded, encode
 from .params import RestQuery
 from .shapes import Json, open_envelope, rest_data
@@ -55,10 +55,16 @@ def name_of(query: RestQuery, form: Form) -> tuple[Any, ...]:
 
 
 async def _asked(query: RestQuery, context: RequestContext) -> Json:
+    document, switches = _document(query.endpoint.name), switches_of(query)
+    report = await schema.compiled_report(document, switches, query.stats, context)
+    return rest_data(query, await _executed(query, context) if report is None else report)
+
+
+async def _executed(query: RestQuery, context: RequestContext) -> Json:
     result = await schema.answer(_document(query.endpoint.name), variables_of(query), context)
     if result.errors:
         raise _error_behind(result.errors[0])
-    return rest_data(query, (result.data or {})["stats"]["report"])
+    return (result.data or {})["stats"]["report"]
 
 
 @cache

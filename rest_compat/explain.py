@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ from ..catalog.dimensions import Table
 from ..catalog.filters import OPERATORS, Filter
 from ..catalog.periods import Compare, Window
 from ..catalog.query import SharedScope, StatsQuery
-from ..resolvers.planner import fuse, listings, shared_keys
+from ..resolvers.planner import fuse, gather, listings
 from ..warehouse.store import Source
 from .params import RestQuery
 from .plan import Plan, PlannedQuery
@@ -20,16 +20,18 @@ from .translation import Translation
 
 Json = dict[str, Any]
 
+# Page views and goals, for ordered steps.
+MOST_LISTINGS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class ExplainedScan:
     """One scan after sharing, and whom it answers."""
 
-    table: str
+    groupings: Mapping[Table, tuple[tuple[str, ...], ...]]  # by the table that is read; none: rows as they are
     scope: SharedScope
     segment: str | None
     windows: tuple[Window, ...]
-    groupings: tuple[tuple[str, ...], ...]  # none: rows as they are
     queries: tuple[str, ...]
     source: Source = Source.STATEMENT
 
@@ -67,15 +69,8 @@ def _reports(plan: Plan, translation: Translation) -> Iterator[ExplainedScan]:
         scope = question.scope
         windows = (scope.window, *([scope.comparison] if scope.comparison else []))
         ids = tuple(query_id for query_id, _ in served)
-        yield ExplainedScan(
-            question.endpoint.table.value,
-            scope.shared,
-            served[0][1].segment,
-            windows,
-            (question.dimensions,),
-            ids,
-            Source.UPSTREAM,
-        )
+        groupings = {question.endpoint.table: (question.dimensions,)}
+        yield ExplainedScan(groupings, scope.shared, served[0][1].segment, windows, ids, Source.UPSTREAM)
 
 
 def _known(plan: Plan, translation: Translation) -> Iterator[tuple[str, RestQuery]]:
@@ -83,15 +78,25 @@ def _known(plan: Plan, translation: Translation) -> Iterator[tuple[str, RestQuer
 
 
 def _fused_scans(plan: Plan, translation: Translation) -> Iterator[ExplainedScan]:
-    asking: defaultdict[Any, list[tuple[str, RestQuery]]] = defaultdict(list)
+    asking: defaultdict[StatsQuery, list[tuple[str, RestQuery]]] = defaultdict(list)
     for query_id, asked in _known(plan, translation):
-        for key in shared_keys(asked.stats):
-            asking[key].append((query_id, asked))
-    for key, served in asking.items():
-        scan = fuse(key, [asked.stats for _, asked in served])
-        ids = tuple(query_id for query_id, _ in served)
-        segment = served[0][1].segment
-        yield ExplainedScan(key.table.value, key.scope, segment, scan.windows, scan.groupings, ids, key.source)
+        asking[asked.stats].append((query_id, asked))
+    for key, queries in gather(asking).items():
+        scans = fuse(key, queries)
+        served = [asked for query in queries for asked in asking[query]]
+        windows = dict.fromkeys(window for scan in scans for window in scan.windows)
+        yield ExplainedScan(
+            {scan.table: scan.groupings for scan in scans},
+            key.scope,
+            served[0][1].segment,
+            tuple(windows),
+            _in_order(plan, {query_id for query_id, _ in served}),
+            key.source,
+        )
+
+
+def _in_order(plan: Plan, ids: Collection[str]) -> tuple[str, ...]:
+    return tuple(query.id for query in plan.queries if query.id in ids)
 
 
 def _listing_scans(plan: Plan, translation: Translation) -> Iterator[ExplainedScan]:
@@ -102,7 +107,8 @@ def _listing_scans(plan: Plan, translation: Translation) -> Iterator[ExplainedSc
     for listing, served in asking.items():
         ids = tuple(query_id for query_id, _ in served)
         _, first = served[0]
-        yield ExplainedScan(listing.table.value, first.stats.scope.shared, first.segment, (listing.window,), (), ids)
+        scope = first.stats.scope.shared
+        yield ExplainedScan({listing.table: ()}, scope, first.segment, (listing.window,), ids)
 
 
 def _explained_query(query: PlannedQuery, translation: Translation, scans: list[ExplainedScan]) -> Json:
@@ -132,12 +138,14 @@ def _window(window: Window) -> Json:
 def _explained_scan(number: int, scan: ExplainedScan) -> Json:
     told: Json = {
         "scan": number,
-        "table": scan.table,
         "source": scan.source.value,
         "account_id": scan.scope.account,
         "windows": [_window(window) for window in scan.windows],
         "filters": [_spelled(condition) for condition in scan.scope.filters],
-        "groupings": [list(grouping) for grouping in scan.groupings],
+        "reads": [
+            {"table": table.value, "groupings": [list(grouping) for grouping in groupings]}
+            for table, groupings in scan.groupings.items()
+        ],
         "queries": list(scan.queries),
     }
     return told if scan.segment is None else told | {"segment": scan.segment}
@@ -152,10 +160,10 @@ def _spelled(condition: Filter) -> str:
 
 
 def _further_scans(translation: Translation) -> int:
-    """The most that queries still waiting for values may add: one for each of their tables."""
+    """The most that queries still waiting for values may add: one each, or as many as there are tables to list rows of."""
     waiting = [asked for asked in translation.literals.values() if asked]
-    tables = sum(len(shared_keys(asked.stats)) + len(listings(asked.stats)) for asked in waiting)
-    return tables + len(Table) * (len(translation.literals) - len(waiting))
+    scans = sum(len(listings(asked.stats)) or 1 for asked in waiting)
+    return scans + MOST_LISTINGS * (len(translation.literals) - len(waiting))
 
 
 # --- advice -------------------------------------------------------------------------------------------------------

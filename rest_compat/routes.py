@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..catalog.accounts import Account
 from ..catalog.endpoints import ENDPOINTS, ENDPOINTS_BY_PATH, Endpoint, Shape
 from ..catalog.errors import InvalidQuery, NotFound, StatsError, suggestion
 from ..schema.context import RequestContext
@@ -132,14 +133,17 @@ def _report(engine: Engine, endpoint: Endpoint) -> Handler:
         async with engine.request(about=accounts_named(request.query_params)) as context:
             with _told_under("query"):
                 query = queries.read(request, context, lambda: read_query(endpoint, _params(request), context))
-            return await _revalidated(request, query, context)
+            account = context.account(query.stats.scope.account)
+            if not (engine.answers_hold and account.data_stamp):
+                return await _enveloped(request, query, context)
+            return await _revalidated(request, query, context, account)
 
     return report
 
 
-async def _revalidated(request: Request, query: RestQuery, context: RequestContext) -> Response:
+async def _revalidated(request: Request, query: RestQuery, context: RequestContext, account: Account) -> Response:
     """The answer to a GET, or that the client has it already, all but its timestamp; then nothing is asked."""
-    tag = question_tag((query.stats, name_of(query, ENVELOPE)), context.account(query.stats.scope.account))
+    tag = question_tag((query.stats, name_of(query, ENVELOPE)), account)
     given = ",".join(request.headers.getlist("if-none-match"))
     held = None if given.strip() == "*" else tag_held(given, tag)  # what is not named may not be there at all
     if held is None:

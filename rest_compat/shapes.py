@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from ..catalog.endpoints import Endpoint, Shape
@@ -68,16 +69,20 @@ def _goals(query: RestQuery, report: Json) -> Json:
     for row in report["rows"]:
         for split in ("by_source", "by_country"):
             if split in row:
-                row[split] = [_split_row(query.endpoint, part) for part in row[split]]
+                row[split] = _split_rows(query.endpoint, row[split])
     return _page(query, report)
 
 
-def _split_row(endpoint: Endpoint, part: Json) -> Json:
-    figures = ("count", "revenue", "percentage")
-    row = {name: value for name, value in part.items() if name not in figures}
-    if endpoint.goal_kind == 0:
-        return row | {"count": part["count"], "percentage": part["percentage"]}
-    return row | {"conversions": part["count"], "revenue": part["revenue"], "percentage": part["percentage"]}
+def _split_rows(endpoint: Endpoint, parts: list[Json]) -> list[Json]:
+    if not parts:
+        return []
+    untold = ("revenue",) if endpoint.goal_kind == 0 else ()
+    names = [name for name in parts[0] if name not in untold]
+    told = [name if endpoint.goal_kind == 0 else _GOAL_WORDS.get(name, name) for name in names]
+    return [dict(zip(told, values, strict=True)) for values in map(itemgetter(*names), parts)]
+
+
+_GOAL_WORDS = {"count": "conversions"}
 
 
 def _funnel(query: RestQuery, report: Json) -> Json:

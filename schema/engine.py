@@ -49,6 +49,12 @@ class Engine:
     vantages: Vantages = field(default_factory=Vantages)
 
     @property
+    def answers_hold(self) -> bool:
+        """Whether an answer stays what it is until its account changes.  Whole reports of elsewhere may change at any time,
+        and with whoever asks for them."""
+        return not isinstance(self.warehouse, ReportWarehouse)
+
+    @property
     def vantage(self) -> Vantage:
         """That of a request that would be opened now.  Raises ``WarehouseUnavailable``."""
         return self.vantages.of(self.warehouse.snapshot().accounts, present_reader().identity, self.clock())

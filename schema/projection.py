@@ -9,7 +9,7 @@ path, so errors keep their meaning.  Equality of both paths is held by a propert
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from types import NoneType
@@ -81,6 +81,12 @@ class Selection:
     projections: dict[tuple[str, int], tuple[Any, Projection | None]] = field(default_factory=dict)
     prepared: dict[int, tuple[Any, Prepared | None]] = field(default_factory=dict)
 
+    @property
+    def sole_projection(self) -> Projection | None:
+        """The only one that executing it came upon."""
+        compiled = [projection for _, projection in self.projections.values()]
+        return compiled[0] if len(compiled) == 1 else None
+
 
 class Selections:
     """The selections of one document, the most recently used ones."""
@@ -96,7 +102,7 @@ class Selections:
     def __iter__(self) -> Iterator[Selection]:
         return iter(self._kept.values())
 
-    def of(self, operation: Any, variables: dict[str, Any], in_parts: bool) -> Selection:
+    def of(self, operation: Any, variables: Mapping[str, Any], in_parts: bool) -> Selection:
         """The selection of an operation of the document; a new and empty one for switches not met before."""
         key = (id(operation), in_parts, *(variables.get(switch) for switch in self._switches))
         selection = self._kept.pop(key, None) or Selection()
@@ -324,6 +330,13 @@ class Projection:
     template: dict[str, Any]  # with what is the same in every row
     read: Callable[[dict[str, Any]], Any]  # the keys' values of one dict, in the order of ``fields``
     form: str  # the type and all that is selected: equal forms of equal answers are equal JSON
+
+    def complete_one(self, value: dict[str, Any]) -> Any:
+        """The selected part of one dict; None where the ordinary path knows what to say."""
+        try:
+            return self.complete([value], {dict})[0]
+        except Unusual:
+            return None
 
     def complete(self, values: Column, kinds: set[type]) -> list[Any]:
         """The selected part of every dict.  Raises ``Unusual``."""

@@ -245,7 +245,7 @@ def _stats_type() -> Any:
     return strawberry.type(
         made,
         description="All reports of one account, window and filters. They are answered together: a dashboard of all of "
-        "them costs at most three scans.",
+        "them costs one scan.",
     )
 
 

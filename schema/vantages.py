@@ -26,7 +26,7 @@ class Vantages:
     """Shared by all requests of a process, which knows one state of its accounts at a time."""
 
     def __init__(self) -> None:
-        self._accounts: Mapping[str, Account] = {}
+        self._accounts: Mapping[str, Account] | None = None
         self._stands_for = object()
         self._zones: tuple[ZoneInfo, ...] = ()
 

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..catalog.errors import BadRequest, InternalError, NotFound, WarehouseUnavailable
+from ..catalog.errors import BadRequest, InternalError, NotFound, Stopping
 from ..catalog.request_ids import request_called
 from ..rest_compat.responses import error_response
 from .entrance import limit_headers
@@ -65,7 +65,7 @@ class RequestIds:
                 raise
             log.warning("request %s was cut off: the server's time to finish is over", request_id)
             if not began:
-                cut_off = error_response(Request(scope), WarehouseUnavailable("The server is stopping; try again"))
+                cut_off = error_response(Request(scope), Stopping("The server is stopping; try again"))
                 await cut_off(scope, receive, send_with_headers)
 
 

@@ -24,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from ..catalog.errors import StatsError
 from ..resolvers.loader import FinishedRead
+from ..resolvers.shared_answers import Event
 from ..schema.engine import Engine
 from ..warehouse.store import ReportWarehouse
 from .observing import Observation, Traffic
@@ -100,6 +101,13 @@ METRICS: dict[str, MetricRow] = {
         ),
         MetricRow("fanin_scan_rows_total", Kind.COUNTER, "rows that scans brought back"),
         MetricRow("fanin_answers_kept_bytes", Kind.SUM, "memory of the answers that are kept"),
+        MetricRow(
+            "fanin_shared_answers_total",
+            Kind.COUNTER,
+            "answers looked for or stored in the store that several processes share, by what became of them; `failed` "
+            "counts attempts",
+            ("outcome",),
+        ),
         MetricRow("fanin_warehouse_readable", Kind.LEAST, "1 while the warehouse can be read, else 0"),
         MetricRow("fanin_accounts", Kind.MOST, "accounts in the warehouse"),
         MetricRow(
@@ -129,6 +137,7 @@ class Metrics:
         self._traffic = traffic
         self._dropped_lines = dropped_lines
         self._counted_dropped = 0
+        self._counted_shared: dict[Event, int] = {}
         self._seen: tuple[int, int] | None = None
         self._registry = CollectorRegistry()
         self._of: dict[str, Any] = {name: _made(row, self._registry) for name, row in METRICS.items()}
@@ -169,10 +178,19 @@ class Metrics:
         dropped = self._dropped_lines()
         of["fanin_log_lines_dropped_total"].inc(dropped - self._counted_dropped)
         self._counted_dropped = dropped
+        self._count_shared()
         self._look_at_data()
         of["fanin_resident_memory_bytes"].set(_resident_bytes())
         of["fanin_cpu_seconds"].set(time.process_time())
         of["fanin_open_files"].set(_open_files())
+
+    def _count_shared(self) -> None:
+        if self._engine.shared is None:
+            return
+        counts = dict(self._engine.shared.counts)
+        for event, count in counts.items():
+            self._of["fanin_shared_answers_total"].labels(event.value).inc(count - self._counted_shared.get(event, 0))
+        self._counted_shared = counts
 
     def _look_at_data(self) -> None:
         warehouse = self._engine.warehouse

@@ -23,6 +23,8 @@ class ToldTags:
 
     def find(self, operation: Operation, media_type: str, engine: Engine) -> str | None:
         """The tag of what would be answered now, where that is known.  Raises ``WarehouseUnavailable``."""
+        if not engine.answers_hold:
+            return None
         return self._tags.find((question_of(operation), media_type, engine.vantage))
 
     def keep(self, operation: Operation, media_type: str, vantage: Vantage, tag: str) -> None:

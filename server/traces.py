@@ -6,6 +6,8 @@ caller but the ids of accounts.
 
 from __future__ import annotations
 
+from typing import Any
+
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from starlette.datastructures import Headers
@@ -73,10 +75,11 @@ class Tracing:
         return Middleware(Traced, route_of=route_of, tracer=self._tracer)
 
     def observe_read(self, read: FinishedRead) -> None:
-        attributes = {"fanin.account": read.account, "fanin.table": read.table.value, "fanin.rows": read.rows}
+        tables = tuple(table.value for table in read.tables)
+        attributes = {"fanin.account": read.account, "fanin.tables": tables, "fanin.rows": read.rows}
         if read.source:
             attributes["fanin.source"] = read.source.value
-        span = self._tracer.start_span(f"scan {read.table.value}", attributes=attributes, start_time=read.began_ns)
+        span = self._tracer.start_span(f"scan {', '.join(tables)}", attributes=attributes, start_time=read.began_ns)
         if read.source is None:
             span.set_status(Status(StatusCode.ERROR))
         span.end(read.began_ns + int(read.duration_ms * 1e6))

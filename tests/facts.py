@@ -22,7 +22,7 @@ from fanin.server.settings import ServerSettings
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 from fanin.warehouse.manifest import read_manifest
-from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult
+from fanin.warehouse.store import Listing, ListingResult, ScanResult, Scans
 from fanin.warehouse.writing import writing
 
 NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)  # the Wednesday of the contract's worked example
@@ -77,7 +77,7 @@ def stored(path: Path, statement: str, account: str = "acme") -> list[Any]:
 class CountingSnapshot:
     """The real snapshot, with its scans written down."""
 
-    def __init__(self, inner: DuckDBSnapshot, scans: list[Scan | Listing]) -> None:
+    def __init__(self, inner: DuckDBSnapshot, scans: list[Scans | Listing]) -> None:
         self._inner = inner
         self._scans = scans
 
@@ -85,9 +85,9 @@ class CountingSnapshot:
     def accounts(self) -> Mapping[str, Account]:
         return self._inner.accounts
 
-    async def scan(self, scan: Scan) -> ScanResult:
-        self._scans.append(scan)
-        return await self._inner.scan(scan)
+    async def scan_together(self, scans: Scans) -> tuple[ScanResult, ...]:
+        self._scans.append(scans)
+        return await self._inner.scan_together(scans)
 
     async def fetch(self, listing: Listing) -> ListingResult:
         self._scans.append(listing)
@@ -99,7 +99,7 @@ class CountingWarehouse:
 
     def __init__(self, path: Path) -> None:
         self._inner = DuckDBWarehouse(path)
-        self.scans: list[Scan | Listing] = []
+        self.scans: list[Scans | Listing] = []
 
     def snapshot(self) -> CountingSnapshot:
         return CountingSnapshot(self._inner.snapshot(), self.scans)

@@ -89,7 +89,9 @@ def answers(results: Mapping[str, Any], **headers: str) -> Deed:
     async def deed(asked: Asked, receive: Any, send: Any) -> None:
         if asked.path != "/batch":
             found = results.get(asked.path)
-            reply = replies(found, **headers) if found is not None else replies({"error": {"code": "not_found"}}, 404)
+            reply = (
+                replies(found, 200, **headers) if found is not None else replies({"error": {"code": "not_found"}}, 404)
+            )
         else:
             reply = replies({"results": {query["id"]: _entry(results, query) for query in asked.body["queries"]}})
         await reply(asked, receive, send)

@@ -11,7 +11,7 @@ from fanin.catalog.accounts import Account
 from fanin.schema.engine import Engine
 from fanin.tests.facts import NOW
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
-from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult
+from fanin.warehouse.store import Listing, ListingResult, ScanResult, Scans
 
 
 class GatedWarehouse:
@@ -60,9 +60,9 @@ class GatedSnapshot:
     def accounts(self) -> Mapping[str, Account]:
         return self._inner.accounts
 
-    async def scan(self, scan: Scan) -> ScanResult:
-        await self._gates.passed(scan.account)
-        return await self._inner.scan(scan)
+    async def scan_together(self, scans: Scans) -> tuple[ScanResult, ...]:
+        await self._gates.passed(scans[0].account)
+        return await self._inner.scan_together(scans)
 
     async def fetch(self, listing: Listing) -> ListingResult:
         await self._gates.passed(listing.account)

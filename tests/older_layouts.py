@@ -45,6 +45,8 @@ def as_layout(path: Path, layout: int) -> None:
                 connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS SELECT * FROM present.{name} LIMIT 0")
                 connection.execute(f"INSERT INTO {name} SELECT * REPLACE ({number} AS account) FROM present.{name}")
             connection.execute("DETACH present")
+        connection.execute("ALTER TABLE imports DROP COLUMN lines")
+        connection.execute("ALTER TABLE imports ADD COLUMN sessions BIGINT")
         if layout == 1:
             for name in ROLLUP_TABLES:
                 connection.execute(f"DROP TABLE {name}")

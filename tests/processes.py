@@ -69,7 +69,7 @@ def serving(folder: Path, *options: str, environment: Mapping[str, str] | None =
     with subprocess.Popen(
         [sys.executable, "-m", "fanin", "serve", "--port", "0", *options],
         cwd=folder,
-        env=inherited | dict(environment or {}),
+        env={**inherited, "FANIN_LOG_LEVEL": "error", **(environment or {})},  # requests are not worth a line
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fanin.ingest.importing import read_logs
 from fanin.ingest.learning import learn
 from fanin.ingest.site_rules import TOP, SiteRules, read_site_rules
+from fanin.tests.ingest.reading import read_logs
 from fanin.tests.test_cli import fanin
 
 SAMPLES = Path(__file__).parent.parent / "samples"

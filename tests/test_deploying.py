@@ -17,13 +17,14 @@ import pytest
 import typer
 import yaml
 
-from fanin.catalog.limits import MAX_BODY_BYTES, MAX_QUERY_STRING_BYTES
+from fanin.catalog.limits import LOAD_LIMITS, MAX_BODY_BYTES, MAX_QUERY_STRING_BYTES
 from fanin.cli import cli
 from fanin.server.serving import read_proxies
 from fanin.server.settings import SETTINGS, read_settings
 from fanin.tests.facts import visit, write
 from fanin.tests.processes import serving
 from fanin.warehouse.addresses import file_of
+from fanin.warehouse.clickhouse_connecting import place_of
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -50,8 +51,8 @@ VARIABLES = {
 
 def check_command(words: list[str]) -> None:
     """The words after ``fanin`` are a command with options of its own."""
-    name = tuple(words[:1])
-    assert name in COMMANDS, f"there is no command {words}"
+    name = next((name for name in (tuple(words[:2]), tuple(words[:1])) if name in COMMANDS), None)
+    assert name, f"there is no command {words}"
     known = {word for option in COMMANDS[name].params for word in option.opts}
     assert {word for word in words if word.startswith("--")} <= known
 
@@ -179,9 +180,9 @@ def resolved(text: str) -> str:
 
 
 def test_compose_has_two_gateways_alike_a_balancer_and_what_they_share() -> None:
-    assert set(SERVICES) == {"demo", "gateway-1", "gateway-2", "nginx", "valkey", "clickhouse"}
+    assert set(SERVICES) == {"demo", "tables", "gateway-1", "gateway-2", "nginx", "valkey", "clickhouse"}
     assert SERVICES["gateway-1"] == SERVICES["gateway-2"]
-    assert set(OURS) == {"demo", "gateway-1", "gateway-2"}
+    assert set(OURS) == {"demo", "tables", "gateway-1", "gateway-2"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -201,6 +202,17 @@ def test_the_gateways_of_compose_write_nothing_and_share_through_a_service_that_
     assert stores == {"redis://valkey:6379/0", "redis://valkey:6379/1"}
     patience = int(gateway["stop_grace_period"].removesuffix("s"))
     assert patience > sum(int(gateway["environment"][f"FANIN_{name}_SECONDS"]) for name in ("DRAIN", "GRACE"))
+
+
+def test_the_warehouse_of_the_profile_is_a_service_with_that_database_and_those_credentials() -> None:
+    (address,) = re.findall(r"FANIN_WAREHOUSE=(clickhouse://\S+)", (ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    given = SERVICES["clickhouse"]["environment"]
+
+    assert address == (
+        f"clickhouse://{given['CLICKHOUSE_USER']}:{given['CLICKHOUSE_PASSWORD']}@clickhouse:8123/{given['CLICKHOUSE_DB']}"
+    )
+    assert place_of(address).host == "clickhouse"
+    assert SERVICES["tables"]["profiles"] == SERVICES["clickhouse"]["profiles"] == ["clickhouse"]
 
 
 def test_what_compose_names_is_declared() -> None:
@@ -239,6 +251,12 @@ def test_nginx_lets_through_what_a_gateway_would_take() -> None:
 
     assert int(body) * 1024 * 1024 > MAX_BODY_BYTES
     assert int(header) * 1024 > MAX_QUERY_STRING_BYTES
+
+
+def test_nginx_lets_go_of_an_idle_connection_before_a_gateway_does() -> None:
+    (seconds,) = re.findall(r"keepalive_timeout (\d+)s;", NGINX)
+
+    assert int(seconds) * 1_000 < LOAD_LIMITS["idle_ms"][0]
 
 
 # --- Kubernetes ---------------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def test_every_documented_path_answers_alike_alone_and_in_a_batch(sample_warehou
     assert batch.json()["results"]["q"]["status"] == "success"
 
 
-def test_the_whole_page_costs_three_scans_with_comparison_and_all(sample_warehouse: Path) -> None:
+def test_the_whole_page_costs_one_scan_with_comparison_and_all(sample_warehouse: Path) -> None:
     names = [name for name, row in ENDPOINTS.items() if row.on_the_page]
     fields = " ".join(f"{camel_case(name)} {{ __typename }}" for name in names)
     document = f'{{ stats(accountId: "my-site", period: "30d", compare: PREVIOUS) {{ {fields} }} }}'
@@ -195,4 +195,5 @@ def test_the_whole_page_costs_three_scans_with_comparison_and_all(sample_warehou
 
     sharing = response.json()["extensions"]["fanin"]
     assert len(names) == 16
-    assert (sharing["fields"], sharing["identical"], sharing["scans"]) == (16, 0, 3)
+    assert (sharing["fields"], sharing["identical"], sharing["scans"]) == (16, 0, 1)
+    assert sharing["sources"] == {"rollup": 1}

@@ -12,10 +12,11 @@ import pytest
 
 from fanin.catalog.accounts import Account
 from fanin.catalog.endpoints import ENDPOINTS, Shape
-from fanin.catalog.filters import make_filter, parse_filters
+from fanin.catalog.errors import BadRequest
+from fanin.catalog.filters import Filter, make_filter, parse_filters
 from fanin.catalog.periods import Compare
 from fanin.catalog.query import Granularity, Interval, Scope, SortOrder, StatsQuery, ask, free_columns, make_scope
-from fanin.catalog.segments import find_segment
+from fanin.catalog.segments import SEGMENT_OPERATORS, Segment, canonical_filter, find_segment
 from fanin.tests.facts import NOW, bought, engine_over, reached, visit, write
 from fanin.tests.questions import ask_needed
 from fanin.tests.upstreams import fanin_served, gateway_over
@@ -88,6 +89,12 @@ def every_report(scope: Scope, **asked: Any) -> list[StatsQuery]:
     return [ask_needed(scope, name, **asked) for name, row in ENDPOINTS.items() if scope.window.days <= row.max_days]
 
 
+def a_report_of_each_shape(scope: Scope) -> list[StatsQuery]:
+    """And one of each fact table."""
+    kinds = {(row.shape, row.table): name for name, row in ENDPOINTS.items() if scope.window.days <= row.max_days}
+    return [ask_needed(scope, name) for name in kinds.values()]
+
+
 COMPARISONS = {
     "nothing": ("30d", Compare.NONE),
     "the days before": ("7d", Compare.PREVIOUS),
@@ -127,7 +134,7 @@ FILTERS = [
 
 
 @pytest.mark.parametrize("filters", FILTERS)
-def test_every_report_agrees_under(warehouse_file: Path, address: str, filters: str) -> None:
+def test_reports_agree_under(warehouse_file: Path, address: str, filters: str) -> None:
     only_lists = [
         query for query in every_report(scope(filters=filters, compare=Compare.PREVIOUS)) if query.free is None
     ]
@@ -162,15 +169,15 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_every_report_of_a_row_agrees(warehouse_file: Path, address: str, row: dict[str, str]) -> None:
+def test_reports_of_a_row_agree(warehouse_file: Path, address: str, row: dict[str, str]) -> None:
     inside = scope("30d", Compare.PREVIOUS).within(row)
 
-    assert_agree(warehouse_file, address, *(query for query in every_report(inside) if query.free is None))
+    assert_agree(warehouse_file, address, *a_report_of_each_shape(inside))
 
 
 @pytest.mark.parametrize("segment", ["all-traffic", "paid-search", "direct", "mobile", "referral"])
-def test_every_report_agrees_in_a_segment_of_the_system(warehouse_file: Path, address: str, segment: str) -> None:
-    assert_agree(warehouse_file, address, *every_report(scope(segment=find_segment(segment, "acme", ()))))
+def test_reports_agree_in_a_segment_of_the_system(warehouse_file: Path, address: str, segment: str) -> None:
+    assert_agree(warehouse_file, address, *a_report_of_each_shape(scope(segment=find_segment(segment, "acme", ()))))
 
 
 @pytest.mark.parametrize("interval", Interval)
@@ -233,3 +240,74 @@ def test_free_queries_by_moments_take_every_filter(warehouse_file: Path, address
 def test_the_suite_asks_every_report() -> None:
     assert {query.report for query in every_report(scope("30d"))} == set(ENDPOINTS)
     assert {row.shape for row in ENDPOINTS.values()} == set(Shape)
+
+
+# --- by cells -----------------------------------------------------------------------------------------------------
+
+
+def condition(field: str, op: str, *values: str) -> Filter:
+    return canonical_filter(field, SEGMENT_OPERATORS[op], values, "segment")
+
+
+JOINED_BY_OR = {
+    "two groups": Segment(groups=((condition("utm_source", "eq", "Google"),), (condition("country", "neq", "ES"),))),
+    "groups of several": Segment(
+        groups=(
+            (condition("utm_term", "starts_with", "A"), condition("browser", "eq", "Chrome")),
+            (condition("utm_campaign", "regex", r"[(,]"), condition("utm_content", "not_contains", "o")),
+        )
+    ),
+    "a not-group of several": Segment(
+        groups=((condition("device_type", "in", "mobile", "tablet"),),),
+        not_groups=((condition("country", "eq", "US"), condition("utm_source", "ends_with", " ")),),
+    ),
+}
+OF_SESSIONS = [
+    "overview",
+    "time_series",
+    "sources",
+    "terms",
+    "countries",
+    "devices",
+    "browsers",
+    "channels",
+    "top_sources",
+]
+
+
+@pytest.mark.parametrize("name", JOINED_BY_OR)
+def test_segments_joined_by_or_agree_where_sessions_are_told_freely(
+    warehouse_file: Path, address: str, name: str
+) -> None:
+    joined = scope("30d", Compare.PREVIOUS, "utm_medium:not_contains:gan", segment=JOINED_BY_OR[name])
+
+    assert_agree(
+        warehouse_file,
+        address,
+        *(ask(joined, report) for report in OF_SESSIONS),
+        *(ask(joined.within({"utm_source": "Google"}), report) for report in OF_SESSIONS[:3]),
+        *(ask(joined, "query", free=columns) for columns in FREE.values()),
+    )
+
+
+@pytest.mark.parametrize("report", ["pages", "landing_pages", "referrers", "conversions", "funnel", "funnel_steps"])
+def test_what_no_report_tells_is_refused_by_name(warehouse_file: Path, address: str, report: str) -> None:
+    joined = scope(segment=JOINED_BY_OR["two groups"])
+
+    async def refused() -> None:
+        async with gateway_over(address) as gateway:
+            await answers(gateway, [ask_needed(joined, report)])
+
+    with pytest.raises(BadRequest, match="this segment joins some by OR"):
+        asyncio.run(refused())
+
+
+def test_free_queries_tell_rows_and_values_apart_by_case(warehouse_file: Path, address: str) -> None:
+    patterns = scope(filters="utm_source:regex:^g,utm_campaign:not_contains:o")
+
+    assert_agree(
+        warehouse_file,
+        address,
+        *(ask(scope().within({"utm_source": value}), "query", free=FREE["channels by country"]) for value in ODD),
+        *(ask(patterns, "query", free=columns) for columns in FREE.values()),
+    )

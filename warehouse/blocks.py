@@ -1,24 +1,17 @@
-"""Blocks: the coded rows of an account's days in memory, so that filtered questions about them take no statement.
-
-Filters are tested on the lexicon, by the engine and once; here a row passes when its code is among those that did.
-"""
+"""Blocks: the coded rows of an account's days in memory, so that filtered questions about them take no statement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..catalog.dimensions import DIMENSIONS, Table
-from ..catalog.filters import Filter
 from ..catalog.periods import Window
-from ..catalog.segments import Segment
+from .conditions import Passing, passes
 from .statements import DAY_COLUMN, day_number, dimensions_of, sum_column
 from .store import Column, Scan
-
-# Whether each code of a condition's dimension passes it, negation aside.
-Passing = Callable[[Filter], Column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +53,8 @@ class Block:
         return spans
 
     def _passes(self, scan: Scan, span: slice, passing: Passing) -> Column:
-        """All filters, any group of the segment wholly (where it has groups), and none of its not-groups wholly."""
-        segment = scan.segment or Segment()
-
-        def wholly(conditions: Iterable[Filter]) -> Column:
-            passes = np.ones(span.stop - span.start, dtype=bool)
-            for condition in conditions:
-                passes &= passing(condition)[self._column(condition.field)[span]] != condition.negated
-            return passes
-
-        passes = wholly(scan.filters)
-        if segment.groups:
-            passes &= np.logical_or.reduce([wholly(group) for group in segment.groups])
-        for group in segment.not_groups:
-            passes &= ~wholly(group)
-        return passes
+        rows = span.stop - span.start
+        return passes(scan.filters, scan.segment, lambda name: self._column(name)[span], passing, rows)
 
     def _column(self, dimension: str) -> Column:
         return self.columns[DIMENSIONS[dimension].column(self.table)]

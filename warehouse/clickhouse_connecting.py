@@ -6,6 +6,7 @@ Needs the extra ``fanin[clickhouse]``.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ CONNECT_S = 5
 LIMIT_S = 30
 
 UNREADABLE = "The warehouse cannot be read now; try again"
+
+# No more than what needs no quoting in paths and statements.
+_DATABASE = re.compile(r"[A-Za-z0-9_.-]*")
 
 _ACCEPTED = ("secure", "limit_s")
 
@@ -67,7 +71,7 @@ def place_of(address: str) -> ClickHousePlace:
     except ValueError:
         raise BadRequest(f"The ClickHouse address cannot be read; accepted: {EXAMPLE}") from None
     database = unquote(parts.path[1:])
-    if parts.scheme != SCHEME or not parts.hostname or parts.fragment or "/" in database:
+    if parts.scheme != SCHEME or not parts.hostname or parts.fragment or not _DATABASE.fullmatch(database):
         raise BadRequest(f"The ClickHouse address cannot be read; accepted: {EXAMPLE}")
     for name in given:
         if name not in _ACCEPTED:

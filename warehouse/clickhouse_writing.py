@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
-from ..catalog.accounts import check_account_id, check_currency, check_time_zone
+from ..catalog.accounts import Account, check_account_id, check_currency, check_time_zone
 from ..catalog.errors import BadRequest
 from ..catalog.filters import folded
 from .clickhouse_claims import LEASE_S, Claims
@@ -25,6 +25,7 @@ from .clickhouse_reading import read_layout
 from .clickhouse_tables import VERSIONED, local_name
 from .coding import Encoder, FactColumns, LocalTime
 from .facts import Session
+from .intake import PassingIntake
 from .layout import FACTS
 
 _BATCH = 100_000  # sessions held as Python values before they become columns
@@ -145,6 +146,18 @@ class ClickHouseWriter:
         self._insert(draft, "imports", {"digest": [digest], "source_name": [told], "sessions": [added]})
         draft.changed = True
         return added
+
+    def settings(self, account_id: str) -> str | None:
+        """None: they are given with every import."""
+        return None
+
+    def keep_settings(self, account_id: str, text: str) -> None:
+        """They are given with every import."""
+
+    def intake(self, account_id: str, idle_s: int) -> PassingIntake:
+        """Where lines and hits go in.  A session ends after ``idle_s`` without a hit."""
+        draft = self._there(account_id)
+        return PassingIntake(self, Account(account_id, draft.time_zone, draft.currency), idle_s)
 
     def clear_account(self, account_id: str, *, source_name: str) -> None:
         """Take out everything that came from ``source_name`` and raise the data version; the account itself stays.

@@ -28,6 +28,10 @@ class Encoder:
         codes = self._codes.setdefault(lexicon, {})
         return codes.setdefault(value, len(codes))
 
+    def words(self, lexicon: str) -> list[str]:
+        """All values of a lexicon, by code."""
+        return list(self._codes.get(lexicon, ()))
+
     def new_words(self, number: int) -> dict[str, Any]:
         """The columns of what has been added since the lexicon was read."""
         rows = [

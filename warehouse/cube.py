@@ -1,11 +1,12 @@
 """The cube: an account's roll-ups of one fact table in memory, so that a window of any length is the difference of two sums.
 
-The sums of all days before are kept for every eighth day; what lies between is added from the rows of those few days.
+The sums of all days before are kept for every day where there are few combinations, else for every eighth; what lies between
+is added from the rows of those few days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,15 @@ from ..catalog.dimensions import Table
 from ..catalog.metrics import ROW_COUNT
 from ..catalog.periods import Window
 from .grouping import LexiconOf
-from .rollup_reading import COMBINATION, Combinations, rolled_result
-from .rollups import Rollup
+from .rollup_reading import COMBINATION, CombinationsOf, PassingOf, rolled_result, rollup_of
+from .rollups import Rollup, filtered_dimensions
 from .statements import day_number
 from .store import Column, Groups, Keys, Scan, ScanResult, Source
 
 # Of every eighth day the sums of all days before are kept: dense ones would take as much again as eight times the rows.
 SUMMED_DAYS = 8
+# Of so few combinations those of every day are kept: they are short, and a window is one subtraction.
+FEW_COMBINATIONS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Layer:
         self._last = days  # the day behind the last, counted from the first
         self._starts = np.searchsorted(rows.days, np.arange(days + 1) + self._first)  # of each day among the rows
         self._combinations = rows.combinations.astype(np.uint32)
-        self._width = int(rows.combinations.max()) + 1 if days else 0
+        self.width = int(rows.combinations.max()) + 1 if days else 0
+        self._step = _step(self.width)
         self._sums = {metric: _narrow(column) for metric, column in rows.sums.items()}
         self._before = {metric: self._summed_before(column) for metric, column in self._sums.items()}
 
@@ -50,19 +54,20 @@ class Layer:
         columns = [self._starts, self._combinations, *self._sums.values(), *self._before.values()]
         return sum(column.nbytes for column in columns)
 
-    def window_sums(self, window: Window, metric: str) -> Column:
-        """The sums of a metric in a window, by combination."""
+    def window_sums(self, window: Window, metrics: Iterable[str]) -> dict[str, Column]:
+        """The sums of some metrics in a window, by combination."""
         first, behind = self._places(window)
-        if behind - first <= SUMMED_DAYS:
-            return self._sum_of_days(first, behind, metric)
-        begun, over = first // SUMMED_DAYS, behind // SUMMED_DAYS
-        before = self._before[metric]
-        return (
-            before[over].astype(np.int64)
-            - before[begun]
-            + self._sum_of_days(over * SUMMED_DAYS, behind, metric)
-            - self._sum_of_days(begun * SUMMED_DAYS, first, metric)
-        )
+        if behind - first < self._step:
+            return self._sums_of_days(first, behind, metrics)
+        begun, over = first // self._step, behind // self._step
+        sums = {metric: self._before[metric][over].astype(np.int64) for metric in metrics}
+        for metric, column in sums.items():
+            column -= self._before[metric][begun]
+        for added, start, end in ((True, over * self._step, behind), (False, begun * self._step, first)):
+            if start < end:
+                for metric, days in self._sums_of_days(start, end, metrics).items():
+                    sums[metric] += days if added else -days
+        return sums
 
     def rows_in(self, window: Window) -> Column:
         """The positions of a window's rows."""
@@ -83,17 +88,20 @@ class Layer:
         first, behind = day_number(window.start) - self._first, day_number(window.end) + 1 - self._first
         return min(max(first, 0), self._last), min(max(behind, 0), self._last)
 
-    def _sum_of_days(self, first: int, behind: int, metric: str) -> Column:
+    def _sums_of_days(self, first: int, behind: int, metrics: Iterable[str]) -> dict[str, Column]:
         rows = slice(self._starts[first], self._starts[behind])
-        summed = np.bincount(self._combinations[rows], weights=self._sums[metric][rows], minlength=self._width)
-        return summed.astype(np.int64)
+        combinations = self._combinations[rows].astype(np.intp)
+        return {
+            metric: np.bincount(combinations, weights=self._sums[metric][rows], minlength=self.width).astype(np.int64)
+            for metric in metrics
+        }
 
     def _summed_before(self, column: Column) -> Column:
-        """A row for every eighth day from the first on: the sums of all days before it."""
-        before = np.zeros((self._last // SUMMED_DAYS + 1, self._width), dtype=np.int64)
+        """A row for every first day of a step: the sums of all days before it."""
+        before = np.zeros((self._last // self._step + 1, self.width), dtype=np.int64)
         for place in range(1, len(before)):
-            rows = slice(self._starts[(place - 1) * SUMMED_DAYS], self._starts[place * SUMMED_DAYS])
-            added = np.bincount(self._combinations[rows], weights=column[rows], minlength=self._width)
+            rows = slice(self._starts[(place - 1) * self._step], self._starts[place * self._step])
+            added = np.bincount(self._combinations[rows], weights=column[rows], minlength=self.width)
             before[place] = before[place - 1] + added.astype(np.int64)
         return _narrow(before)
 
@@ -106,31 +114,45 @@ class Cube:
         self._layers = layers
         self.size_bytes = sum(layer.size_bytes for layer in layers.values())
 
-    def tell(self, scan: Scan, combinations_of: Callable[[Rollup], Combinations], lexicon_of: LexiconOf) -> ScanResult:
+    def tell(
+        self, scan: Scan, combinations_of: CombinationsOf, lexicon_of: LexiconOf, passing_of: PassingOf
+    ) -> ScanResult:
         """What the roll-up statement of this scan would tell."""
+        filtered = bool(filtered_dimensions(scan.filters, scan.segment))
 
         def read(rollup: Rollup, windows: tuple[Window, ...], keeps_day: bool) -> Groups:
             layer = self._layers[rollup.number]
-            return (self._by_day if keeps_day else self._whole)(layer, windows, scan.metrics)
+            passing = passing_of(scan, rollup)[: layer.width] if filtered else None
+            return (self._by_day if keeps_day else self._whole)(layer, windows, scan.metrics, passing)
 
         return rolled_result(scan, read, combinations_of, lexicon_of, Source.CUBE)
 
-    def _whole(self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...]) -> Groups:
-        counted = [layer.window_sums(window, self._count) for window in windows]
-        present = np.flatnonzero(np.logical_or.reduce([count > 0 for count in counted]))
-        sums = {
-            window: {
-                metric: (count if metric == self._count else layer.window_sums(window, metric))[present]
-                for metric in metrics
-            }
-            for window, count in zip(windows, counted, strict=True)
-        }
+    def rows_by_day(self, scan: Scan) -> int:
+        """How many rows have to be looked at one by one; windows as a whole take none."""
+        by_day = [grouping for grouping in scan.groupings if "day" in grouping]
+        return sum(
+            len(self._layers[rollup_of(scan, grouping).number].rows_in(window))
+            for grouping in by_day
+            for window in scan.windows_of(grouping)
+        )
+
+    def _whole(
+        self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...], passing: Column | None
+    ) -> Groups:
+        summed = {window: layer.window_sums(window, {self._count, *metrics}) for window in windows}
+        there = np.logical_or.reduce([own[self._count] > 0 for own in summed.values()])
+        present = np.flatnonzero(there if passing is None else there & passing)
+        sums = {window: {metric: own[metric][present] for metric in metrics} for window, own in summed.items()}
         return Groups({COMBINATION: Keys(present, None)}, sums)
 
-    def _by_day(self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...]) -> Groups:
+    def _by_day(
+        self, layer: Layer, windows: tuple[Window, ...], metrics: tuple[str, ...], passing: Column | None
+    ) -> Groups:
         """A day and a combination have one row, so the rows are the groups."""
         rows = {window: layer.rows_in(window) for window in windows}
-        found = np.unique(np.concatenate(list(rows.values())))
+        found = next(iter(rows.values())) if len(rows) == 1 else np.unique(np.concatenate(list(rows.values())))
+        if passing is not None:
+            found = found[passing[layer.combination_of(found)]]
         inside = {window: np.isin(found, own) for window, own in rows.items()}
         sums = {
             window: {metric: layer.sums_of(found, metric) * own for metric in metrics} for window, own in inside.items()
@@ -141,8 +163,13 @@ class Cube:
 
 def estimated_bytes(rows: int, combinations: int, days: int, metrics: int) -> int:
     """What a layer will take: money takes eight bytes a number, all else four."""
-    numbers = rows + combinations * (days // SUMMED_DAYS + 1)
+    numbers = rows + combinations * (days // _step(combinations) + 1)
     return 4 * rows + numbers * 4 * (metrics + 1) + 8 * (days + 1)
+
+
+def _step(combinations: int) -> int:
+    """Of how many days the first has the sums of all before it."""
+    return 1 if combinations <= FEW_COMBINATIONS else SUMMED_DAYS
 
 
 def _narrow(column: Column) -> Column:

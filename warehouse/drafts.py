@@ -17,7 +17,7 @@ import duckdb
 from ..catalog.accounts import Account
 from ..catalog.errors import WarehouseUnavailable
 from .coding import Encoder
-from .layout import FIRST_WITH_ROLLUPS, LAYOUT, NO_EXTENSIONS, copy_statements, create_statements
+from .layout import FIRST_WITH_ROLLUPS, LAYOUT, NO_EXTENSIONS, copy_statements, create_statements, reorder_statements
 from .manifest import Entry, day_of, folder_of
 from .rolling_up import days_of, roll_up
 
@@ -26,24 +26,29 @@ log = logging.getLogger(__name__)
 # A disk that is full shows when a transaction cannot be committed.
 _ENGINE_FAILURES = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException, duckdb.OutOfMemoryException)
 
+LATE_SHARE = 4  # one session in so many may stand behind later ones
+
 AT = "@"  # between an account's id, which cannot hold it, and the rest of a file's name
 
 
-class Draft:
-    """One account's next file.  ``number`` is the account's in it, ``days`` are those whose facts have changed, ``changes``
-    is how often its data did."""
+class AccountTables:
+    """The tables of one account, open for writing.  ``number`` is the account's in them, ``days`` are those whose facts have
+    changed, ``changes`` is how often its data did."""
 
-    def __init__(self, path: Path, account: Account, entry: Entry | None, layout: int = LAYOUT) -> None:
-        """A copy of the entry's file, or an empty file when there is none.  ``path`` is the warehouse's."""
-        self.path = path
+    def __init__(self, connection: duckdb.DuckDBPyConnection, account: Account, number: int = 1) -> None:
+        self._connection = connection
+        self._encoder: Encoder | None = None
         self.account = account
-        self.number = entry.number if entry else 1
-        self.stamp = uuid.uuid4().hex
-        self.file = new_file(path, account.id, self.stamp)
+        self.number = number
         self.days: set[int] = set()
         self.changes = 0
-        self._connection = _opened(self.file, path, entry, layout)
-        self._encoder: Encoder | None = None
+
+    @classmethod
+    def in_memory(cls, account: Account) -> AccountTables:
+        """Empty ones, which go away with the object."""
+        connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
+        _run(connection, create_statements())
+        return cls(connection, account)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -65,6 +70,37 @@ class Draft:
         self._connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
         self._connection.unregister("incoming")
 
+    def count_late(self, sessions: int) -> None:
+        """Tell how many sessions were appended behind later ones; when they are many, all are put in order again."""
+        self._connection.execute("UPDATE fanin_meta SET late_sessions = late_sessions + ?", [sessions])
+        ((late, every),) = self._connection.execute(
+            "SELECT late_sessions, (SELECT count(*) FROM sessions) FROM fanin_meta"
+        ).fetchall()
+        if late * LATE_SHARE <= every:
+            return
+        for statement in reorder_statements():
+            self._connection.execute(statement)
+
+    def remember_import(self, digest: str, source_name: str, lines: int = 0) -> None:
+        """Know content again by its digest, and tell where so many lines came from."""
+        told = source_name.encode(errors="replace").decode()  # a file's name may be any bytes
+        self._connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?)", [self.number, digest, told, lines])
+        self.changes += 1
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Draft(AccountTables):
+    """One account's next file."""
+
+    def __init__(self, path: Path, account: Account, entry: Entry | None, layout: int = LAYOUT) -> None:
+        """A copy of the entry's file, or an empty file when there is none.  ``path`` is the warehouse's."""
+        self.path = path
+        self.stamp = uuid.uuid4().hex
+        self.file = new_file(path, account.id, self.stamp)
+        super().__init__(_opened(self.file, path, entry, layout), account, entry.number if entry else 1)
+
     def empty(self) -> None:
         """Begin with a new file: nothing of the old one is left, nor its words."""
         self._connection.close()
@@ -74,11 +110,25 @@ class Draft:
         self.number = 1
         self.days = set()
 
+    def compact(self) -> None:
+        """Go on in a file that holds what is there now and no trace of what was."""
+        self._write_sums()
+        self.stamp = uuid.uuid4().hex
+        compacted = new_file(self.path, self.account.id, self.stamp)
+        (name,) = [row[0] for row in self._connection.execute("SELECT current_database()").fetchall()]
+        quoted = str(compacted).replace("'", "''")
+        self._connection.execute(f"ATTACH '{quoted}' AS compacted")
+        self._connection.execute(f'COPY FROM DATABASE "{name}" TO compacted')
+        self._connection.execute("DETACH compacted")
+        self._connection.close()
+        remove(self.file)
+        compacted.chmod(self.path.stat().st_mode & 0o777)
+        self.file = compacted
+        self._connection = duckdb.connect(str(compacted), config=dict(NO_EXTENSIONS))
+
     def finish(self) -> Entry:
         """Write the new words and the roll-ups of the days that changed, and make the file durable.  What is to be listed."""
-        if self._encoder is not None:
-            self.insert("lexicon", self._encoder.new_words(self.number))
-        roll_up(self._connection, self.number, self.days)
+        self._write_sums()
         first, last = self._connection.execute("SELECT min(day), max(day) FROM sessions").fetchone() or (None, None)
         self._connection.execute("CHECKPOINT")
         self._connection.close()
@@ -92,8 +142,12 @@ class Draft:
         )
         return Entry(account, self.file, self.number)
 
-    def close(self) -> None:
-        self._connection.close()
+    def _write_sums(self) -> None:
+        if self._encoder is not None:
+            self.insert("lexicon", self._encoder.new_words(self.number))
+            self._encoder = None
+        roll_up(self._connection, self.number, self.days)
+        self.days = set()
 
 
 def new_file(path: Path, account_id: str, stamp: str) -> Path:
@@ -115,14 +169,22 @@ def remove(file: Path) -> None:
     for leftover in (file, file.with_name(file.name + ".wal")):
         with suppress(PermissionError):
             leftover.unlink(missing_ok=True)
+    shutil.rmtree(
+        file.with_name(file.name + ".tmp"), ignore_errors=True
+    )  # where the engine puts what memory cannot hold
 
 
 def remove_leftovers(path: Path, account_id: str, used: Iterable[Path]) -> None:
     """What an import of the account left behind when it died."""
     kept = {file.name for file in used}
-    for file in folder_of(path).glob(f"{account_id}{AT}*.duckdb"):
+    for file in files_of(path, account_id):
         if file.name not in kept:
             remove(file)
+
+
+def files_of(path: Path, account_id: str) -> list[Path]:
+    """All files that an account has or had, used or not."""
+    return sorted(folder_of(path).glob(f"{account_id}{AT}*.duckdb"))
 
 
 def _opened(file: Path, path: Path, entry: Entry | None, layout: int) -> duckdb.DuckDBPyConnection:

@@ -1,8 +1,8 @@
-"""What is held in memory, read from the file: rows of roll-ups, rows of facts, and what combinations stand for."""
+"""What is held in memory, read from the file: rows of roll-ups, rows of facts, and what codes stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,16 +13,49 @@ from .cube import Cube, Layer, RolledRows, estimated_bytes
 from .rollup_reading import Combinations
 from .rollups import COMBINED_CODES, ROLLED_METRICS, ROLLUPS, Rollup, by_day
 from .statements import DATABASE, build_block_statement
-from .store import Column
+from .store import Column, Lexicon
+
+# The days of a fact table that have rows, and how many.
+RowsPerDay = tuple[Column, Column]
 
 
-def read_combinations(cursor: AccountCursor, account: int, rollup: Rollup) -> Combinations:
-    codes = COMBINED_CODES[: len(rollup.dimensions)]
+def read_lexicons(cursor: AccountCursor, account: int, names: Sequence[str]) -> dict[str, Lexicon]:
+    """The lexicons of these names, by one statement."""
+    rows = cursor.execute(
+        f"SELECT dimension, value FROM {DATABASE}.lexicon WHERE account = ? AND dimension IN ({_marks(names)}) "
+        "ORDER BY dimension, code",
+        [account, *names],
+    ).fetchall()
+    values: dict[str, list[str]] = {name: [] for name in names}
+    for name, value in rows:
+        values[name].append(value)
+    return {name: Lexicon(own) for name, own in values.items()}
+
+
+def read_combinations(cursor: AccountCursor, account: int, rollups: Sequence[Rollup]) -> dict[Rollup, Combinations]:
+    """What the combinations of these roll-ups stand for, by one statement."""
     columns = cursor.execute(
-        f"SELECT {', '.join(codes)} FROM {DATABASE}.combinations WHERE account = ? AND rollup = ? ORDER BY combination",
-        [account, rollup.number],
+        f"SELECT rollup, {', '.join(COMBINED_CODES)} FROM {DATABASE}.combinations "
+        f"WHERE account = ? AND rollup IN ({_marks(rollups)}) ORDER BY rollup, combination",
+        [account, *(rollup.number for rollup in rollups)],
     ).fetchnumpy()
-    return dict(zip(rollup.dimensions, columns.values(), strict=True))
+    found: dict[Rollup, Combinations] = {}
+    for rollup in rollups:
+        own = np.flatnonzero(columns["rollup"] == rollup.number)
+        codes = zip(rollup.dimensions, COMBINED_CODES, strict=False)
+        found[rollup] = {name: columns[code][own] for name, code in codes}
+    return found
+
+
+def read_rows_per_day(cursor: AccountCursor, account: int, table: Table) -> RowsPerDay:
+    columns = cursor.execute(
+        f"SELECT day, count(*) AS rows FROM {DATABASE}.{table.value} WHERE account = ? GROUP BY day", [account]
+    ).fetchnumpy()
+    return columns["day"], columns["rows"]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def read_cube(cursor: AccountCursor, account: int, table: Table, budget_bytes: int) -> Cube | None:

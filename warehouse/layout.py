@@ -71,11 +71,53 @@ FACTS: dict[Table, tuple[tuple[str, str], ...]] = {
 # The account's number is the same in all rows of a file; it stands there because the same statements serve warehouses that
 # keep accounts together.
 _OTHERS = {
-    "fanin_meta": "schema_version INTEGER NOT NULL",
+    "fanin_meta": "schema_version INTEGER NOT NULL, late_sessions BIGINT NOT NULL",
     "lexicon": "account INTEGER NOT NULL, dimension VARCHAR NOT NULL, code UINTEGER NOT NULL, value VARCHAR NOT NULL",
     "imports": (
-        "account INTEGER NOT NULL, digest VARCHAR NOT NULL, source_name VARCHAR NOT NULL, sessions BIGINT NOT NULL"
+        "account INTEGER NOT NULL, digest VARCHAR NOT NULL, source_name VARCHAR NOT NULL, lines BIGINT DEFAULT 0 NOT NULL"
     ),
+}
+
+# What an import has to know of those before it: which lines were read, how often, and every hit, so that a session can be
+# cut anew when a late hit belongs to it.  A line and a visitor are hashes that no one can make without the secret.
+HITS: dict[str, str] = {
+    "hit": "BIGINT",
+    "visitor": "UBIGINT",
+    "moment": "BIGINT",
+    "is_own_visit": "BOOLEAN",  # all of the visitor's hits are one session, however long the pauses
+    "is_redirect": "BOOLEAN",
+    "is_same_site": "BOOLEAN",
+    "has_arrival": "BOOLEAN",
+    "is_tagged": "BOOLEAN",
+    "is_page_view": "BOOLEAN",
+    "utm_source": "UINTEGER",
+    "utm_medium": "UINTEGER",
+    "utm_campaign": "UINTEGER",
+    "utm_term": "UINTEGER",
+    "utm_content": "UINTEGER",
+    "referrer": "UINTEGER",
+    "path": "UINTEGER",
+    "content_grouping": "UINTEGER",
+    "country": "UINTEGER",
+    "device_type": "UINTEGER",
+    "browser": "UINTEGER",
+    "os": "UINTEGER",
+}
+HIT_GOALS: dict[str, str] = {
+    "hit": "BIGINT",
+    "goal": "UINTEGER",
+    "is_conversion": "BOOLEAN",
+    "amount_cents": "BIGINT",
+}
+CODED_IN_HITS = tuple(name for name, kind in HITS.items() if kind == "UINTEGER")  # by the lexicon of the same name
+
+_KNOWN = {
+    "secret": "secret BLOB NOT NULL",
+    "settings": "settings VARCHAR NOT NULL",
+    "lines": "line UBIGINT NOT NULL, times UINTEGER NOT NULL",
+    "hits": ", ".join(f"{name} {kind} NOT NULL" for name, kind in HITS.items()),
+    "hit_goals": ", ".join(f"{name} {kind} NOT NULL" for name, kind in HIT_GOALS.items()),
+    "visits": "session UINTEGER NOT NULL, visitor UBIGINT NOT NULL, start BIGINT NOT NULL, last BIGINT NOT NULL",
 }
 
 _ROLLED = "account INTEGER NOT NULL, rollup UTINYINT NOT NULL, day INTEGER NOT NULL, combination UINTEGER NOT NULL"
@@ -96,9 +138,31 @@ def _rollup_tables() -> dict[str, str]:
 def create_statements() -> list[str]:
     """The statements that make the empty file of an account."""
     return [
-        *(f"CREATE TABLE {name} ({columns})" for name, columns in (_OTHERS | _facts() | _rollup_tables()).items()),
-        f"INSERT INTO fanin_meta VALUES ({LAYOUT})",
+        *(
+            f"CREATE TABLE {name} ({columns})"
+            for name, columns in (_OTHERS | _KNOWN | _facts() | _rollup_tables()).items()
+        ),
+        f"INSERT INTO fanin_meta VALUES ({LAYOUT}, 0)",
     ]
+
+
+def tables_of(layout: int) -> set[str]:
+    """The tables that a file of a layout has and that imports ask."""
+    return {"imports", "settings"} if layout == LAYOUT else {"imports"}
+
+
+def reorder_statements() -> list[str]:
+    """The statements that put all facts in the order of their sessions' start again."""
+    return [
+        statement
+        for name, columns in _facts().items()
+        for statement in (
+            f"CREATE TABLE ordered ({columns})",
+            f"INSERT INTO ordered SELECT * FROM {name} ORDER BY start, session",
+            f"DROP TABLE {name}",
+            f"ALTER TABLE ordered RENAME TO {name}",
+        )
+    ] + ["UPDATE fanin_meta SET late_sessions = 0"]
 
 
 def copy_statements(layout: int) -> list[str]:
@@ -108,10 +172,13 @@ def copy_statements(layout: int) -> list[str]:
     """
     ordered = dict.fromkeys((table.value for table in FACTS), " ORDER BY start, session")
     rolled = _rollup_tables() if layout >= FIRST_WITH_ROLLUPS else {}
-    tables = dict.fromkeys(("lexicon", "imports", *rolled), "") | ordered
+    tables = dict.fromkeys(("lexicon", *rolled), "") | ordered
     return [
-        f"INSERT INTO {name} BY NAME SELECT * FROM older.{name} WHERE account = $account{order}"
-        for name, order in tables.items()
+        "INSERT INTO imports BY NAME SELECT account, digest, source_name FROM older.imports WHERE account = $account",
+        *(
+            f"INSERT INTO {name} BY NAME SELECT * FROM older.{name} WHERE account = $account{order}"
+            for name, order in tables.items()
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -98,9 +98,10 @@ def make_durable(folder: Path) -> None:
         os.close(opened)
 
 
-def with_entries(manifest: Manifest, changed: Iterable[Entry]) -> Manifest:
+def with_entries(manifest: Manifest, changed: Iterable[Entry], gone: Collection[str] = ()) -> Manifest:
     """The manifest after an import: the files that it replaces are retired."""
     entries = dict(manifest.entries) | {entry.account.id: entry for entry in changed}
+    entries = {account_id: entry for account_id, entry in entries.items() if account_id not in gone}
     after = Manifest(dict(sorted(entries.items())))
     replaced = dict.fromkeys(sorted(manifest.files - after.files), int(time.time()))
     return Manifest(after.entries, {**manifest.retired, **replaced})

@@ -1,10 +1,12 @@
-"""Reading a scan off the roll-ups: the statement, and the groups out of what it told.
+"""Reading scans off the roll-ups: the statement, and the groups out of what it told.
 
-A long window is its whole months and the days at both edges.  Groupings that keep the day read days only.
+A long window is its whole months and the days at both edges.  Groupings that keep the day read the rows of days as they
+are, those of all windows at once.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,17 +15,26 @@ from typing import Any
 
 import numpy as np
 
-from ..catalog.dimensions import Table
+from ..catalog.metrics import METRICS
 from ..catalog.periods import Window
 from .grouping import LexiconOf, group_columns, regroup
-from .rollups import Rollup, by_day, by_month, rollup_for
+from .rollups import Rollup, by_day, by_month, filtered_dimensions, rollup_for
 from .statements import DATABASE, DAY_COLUMN, WINDOW_COLUMN, Statement, day_number, sum_column
 from .store import Column, Groups, Keys, Scan, ScanResult, Source
 
+ROLLUP_COLUMN = "rollup"
 COMBINATION = "combination"
+MARKS = (WINDOW_COLUMN, ROLLUP_COLUMN, DAY_COLUMN, COMBINATION)
+
+# The place of rows that stay apart by day, whichever windows they lie in.
+BY_DAY = -1
 
 # The codes of a combination, by dimension: each column is indexed by the combination's number.
 Combinations = Mapping[str, Column]
+CombinationsOf = Callable[[Rollup], Combinations]
+
+# Whether each combination of a roll-up passes the filters and the segment of a scan.
+PassingOf = Callable[[Scan, Rollup], Column]
 
 # The sums of a roll-up in these windows, by combination, and by day where it is kept.
 ReadRollup = Callable[[Rollup, tuple[Window, ...], bool], Groups]
@@ -34,47 +45,57 @@ _Span = tuple[date, date]
 _FEW = 4
 
 
-def build_rollup_statement(scan: Scan, account_number: int) -> Statement:
-    """A row per window, roll-up, combination and, where a grouping keeps it, day."""
+def build_rollup_statement(scans: Iterable[Scan], account_number: int, passing_of: PassingOf) -> Statement:
+    """A row per window, roll-up, combination and, where a grouping keeps it, day; whatever tables the scans are of."""
     branches: list[_Branch] = []
     parameters: list[Any] = []
-    for place, window in enumerate(scan.windows):
-        for branch, spans in _branches(scan, place, window):
+    for scan in scans:
+        for branch, spans in _branches(scan):
             branches.append(branch)
             parameters += [account_number, *(day_number(day) for span in spans for day in span)]
-    return Statement(_text(tuple(branches), scan.metrics), parameters)
+            if branch.passing is not None:
+                parameters.append(np.flatnonzero(passing_of(scan, branch.passing)).tolist())
+    metrics = tuple(name for name in METRICS if any(name in branch.metrics for branch in branches))
+    return Statement(_text(tuple(branches), metrics), parameters, MARKS, tuple(map(sum_column, metrics)))
 
 
 def rolled_groups(
-    scan: Scan, columns: Mapping[str, Column], combinations_of: Callable[[Rollup], Combinations], lexicon_of: LexiconOf
+    scan: Scan, columns: Mapping[str, Column], combinations_of: CombinationsOf, lexicon_of: LexiconOf
 ) -> ScanResult:
-    """The groups of a scan out of what its roll-up statement told."""
+    """The groups of one of the scans out of what their statement told."""
+    plain = {name: np.ma.filled(columns[name], 0) for name in (*MARKS, *map(sum_column, scan.metrics))}
 
     def read(rollup: Rollup, windows: tuple[Window, ...], keeps_day: bool) -> Groups:
-        places = {window: scan.windows.index(window) for window in windows}
-        own = columns["rollup"] == rollup.number
-        taken = np.flatnonzero(own & np.isin(columns[WINDOW_COLUMN], list(places.values())))
-        told = {name: np.ma.filled(column, 0)[taken] for name, column in columns.items()}
-        rows = {window: np.flatnonzero(told[WINDOW_COLUMN] == place) for window, place in places.items()}
-        codes = {COMBINATION: told[COMBINATION]} | ({"day": told[DAY_COLUMN]} if keeps_day else {})
+        places = [BY_DAY] if keeps_day else [scan.windows.index(window) for window in windows]
+        taken = np.flatnonzero((plain[ROLLUP_COLUMN] == rollup.number) & np.isin(plain[WINDOW_COLUMN], places))
+        told = {name: column[taken] for name, column in plain.items()}
+        codes = {COMBINATION: told[COMBINATION]}
+        if keeps_day:
+            codes["day"] = told[DAY_COLUMN]
+            rows = {window: _days_in(window, told[DAY_COLUMN]) for window in windows}
+        else:
+            rows = {window: _at(place, told[WINDOW_COLUMN]) for window, place in zip(windows, places, strict=True)}
         return group_columns(codes, rows, {metric: told[sum_column(metric)] for metric in scan.metrics}, lambda _: None)
 
     return rolled_result(scan, read, combinations_of, lexicon_of, Source.ROLLUP)
 
 
+def _days_in(window: Window, days: Column) -> Column:
+    return np.flatnonzero((days >= day_number(window.start)) & (days <= day_number(window.end)))
+
+
+def _at(place: int, places: Column) -> Column:
+    return np.flatnonzero(places == place)
+
+
 def rolled_result(
-    scan: Scan,
-    read: ReadRollup,
-    combinations_of: Callable[[Rollup], Combinations],
-    lexicon_of: LexiconOf,
-    source: Source,
+    scan: Scan, read: ReadRollup, combinations_of: CombinationsOf, lexicon_of: LexiconOf, source: Source
 ) -> ScanResult:
     """The groups of a scan, each grouping spelled and put together from the roll-up that has it."""
     told: dict[tuple[Rollup, tuple[Window, ...], bool], Groups] = {}
     result: dict[tuple[str, ...], Groups] = {}
     for grouping in scan.groupings:
-        rollup = rollup_for(scan.table, grouping)
-        assert rollup is not None  # noqa: S101  whoever reads roll-ups has asked ``is_rolled_up``
+        rollup = rollup_of(scan, grouping)
         wanted = rollup, scan.windows_of(grouping), "day" in grouping
         if wanted not in told:
             told[wanted] = read(*wanted)
@@ -82,11 +103,18 @@ def rolled_result(
     return ScanResult(result, source)
 
 
+def rollup_of(scan: Scan, grouping: tuple[str, ...]) -> Rollup:
+    """The roll-up that a grouping of this scan is read from."""
+    rollup = rollup_for(scan.table, grouping, filtered_dimensions(scan.filters, scan.segment))
+    assert rollup is not None  # noqa: S101  whoever reads roll-ups has asked ``is_rolled_up``
+    return rollup
+
+
 def _spelled(
     grouping: tuple[str, ...],
     rollup: Rollup,
     groups: Groups,
-    combinations_of: Callable[[Rollup], Combinations],
+    combinations_of: CombinationsOf,
     lexicon_of: LexiconOf,
 ) -> Groups:
     """The groups by dimension; a grouping of fewer dimensions than the roll-up's puts some together."""
@@ -104,34 +132,59 @@ def _spelled(
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
-    """A part of the statement: some spans of days, or of months, of one window."""
+    """A part of the statement: some spans of days, or of months, of one window, or the days of several as they are."""
 
-    place: int
     source: str
+    place: int
     rollups: tuple[int, ...]  # that are read; none: all there are
-    kept: tuple[int, ...]  # of them, those whose rows stay apart by day
-    spans: int
-    whole: bool = False  # whether those kept by day are read over the last span, and the others over those before
+    metrics: tuple[str, ...]
+    spans: int = 1
+    passing: Rollup | None = None  # of which only the combinations that pass are read
+    combined: bool = True  # whether combinations stay apart
 
 
-def _branches(scan: Scan, place: int, window: Window) -> Iterator[tuple[_Branch, list[_Span]]]:
-    kept = _numbers(scan.table, (grouping for grouping in scan.groupings_of(window) if "day" in grouping))
-    read = _numbers(scan.table, scan.groupings_of(window))
-    named = read if len(read) <= _FEW else ()
-    summed = tuple(number for number in read if number not in kept)
+def _branches(scan: Scan) -> Iterator[tuple[_Branch, list[_Span]]]:
+    """What is filtered is read roll-up by roll-up, as each has combinations of its own that pass."""
+    filtered = bool(filtered_dimensions(scan.filters, scan.segment))
+    for rollups in [(rollup,) for rollup in _rollups(scan)] if filtered else [_rollups(scan)]:
+        passing = rollups[0] if filtered else None
+        for place, window in enumerate(scan.windows):
+            summed = _numbers(scan, rollups, window, by_day=False)
+            yield from _summed(scan, place, window, summed, passing) if summed else ()
+        together: defaultdict[tuple[int, ...], list[_Span]] = defaultdict(list)
+        for window in scan.windows:
+            together[_numbers(scan, rollups, window, by_day=True)].append((window.start, window.end))
+        for kept, spans in together.items():
+            if kept:
+                combined = passing is None or any(len(grouping) > 1 for grouping in _kept(scan, passing))
+                source = by_day(scan.table)
+                yield _Branch(source, BY_DAY, kept, scan.metrics, len(spans), passing, combined), spans
+
+
+def _summed(
+    scan: Scan, place: int, window: Window, numbers: tuple[int, ...], passing: Rollup | None
+) -> Iterator[tuple[_Branch, list[_Span]]]:
+    named = numbers if len(numbers) <= _FEW else ()
     months, edges = months_and_edges(window)
-    if months is None or not summed:
-        yield _Branch(place, by_day(scan.table), named, kept, 1), [(window.start, window.end)]
-        return
-    yield _Branch(place, by_month(scan.table), summed if kept or named else (), (), 1), [months]
-    spans = [*edges, *([(window.start, window.end)] if kept else ())]
-    if spans:
-        yield _Branch(place, by_day(scan.table), named, kept, len(spans), bool(kept)), spans
+    if months is not None:
+        yield _Branch(by_month(scan.table), place, named, scan.metrics, 1, passing), [months]
+    if edges:
+        yield _Branch(by_day(scan.table), place, named, scan.metrics, len(edges), passing), edges
 
 
-def _numbers(table: Table, groupings: Iterable[tuple[str, ...]]) -> tuple[int, ...]:
-    found = (rollup_for(table, grouping) for grouping in groupings)
-    return tuple(sorted({rollup.number for rollup in found if rollup is not None}))
+def _rollups(scan: Scan) -> tuple[Rollup, ...]:
+    return tuple(dict.fromkeys(rollup_of(scan, grouping) for grouping in scan.groupings))
+
+
+def _numbers(scan: Scan, rollups: tuple[Rollup, ...], window: Window, *, by_day: bool) -> tuple[int, ...]:
+    """Those of the roll-ups that are read by day, or not by day, in one of the windows."""
+    found = {rollup_of(scan, grouping) for grouping in scan.groupings_of(window) if ("day" in grouping) is by_day}
+    return tuple(sorted(rollup.number for rollup in rollups if rollup in found))
+
+
+def _kept(scan: Scan, rollup: Rollup) -> Iterator[tuple[str, ...]]:
+    """The groupings by day that are read from a roll-up."""
+    return (grouping for grouping in scan.groupings if "day" in grouping and rollup_of(scan, grouping) == rollup)
 
 
 def months_and_edges(window: Window) -> tuple[_Span | None, list[_Span]]:
@@ -160,23 +213,24 @@ def _text(branches: tuple[_Branch, ...], metrics: tuple[str, ...]) -> str:
 
 
 def _part(branch: _Branch, metrics: tuple[str, ...]) -> str:
-    sums = ", ".join(f"sum({metric}) AS {sum_column(metric)}" for metric in metrics)
-    kept = f"rollup IN ({_listed(branch.kept)})"
-    day = f"CASE WHEN {kept} THEN day ELSE 0 END" if branch.kept else "0"
-    conditions = ["account = ?", *([f"rollup IN ({_listed(branch.rollups)})"] if branch.rollups else [])]
-    span = "day BETWEEN ? AND ?"
-    if branch.whole:
-        edges = [f"(NOT {kept} AND ({' OR '.join([span] * (branch.spans - 1))}))"] if branch.spans > 1 else []
-        conditions.append(f"({' OR '.join([*edges, f'({kept} AND {span})'])})")
-    else:
-        conditions.append(f"({' OR '.join([span] * branch.spans)})")
+    """A day and a combination have one row, so those that stay apart need not be grouped."""
+    grouped = branch.place != BY_DAY or not branch.combined
+    columns = [
+        f"{branch.place} AS {WINDOW_COLUMN}",
+        ROLLUP_COLUMN,
+        f"{'day' if branch.place == BY_DAY else 0} AS {DAY_COLUMN}",
+        COMBINATION if branch.combined else f"0 AS {COMBINATION}",
+    ]
+    for metric in metrics:
+        added = f"sum({metric})" if grouped else metric
+        columns.append(f"{added if metric in branch.metrics else 0} AS {sum_column(metric)}")
+    conditions = ["account = ?"]
+    if branch.rollups:
+        conditions.append(f"{ROLLUP_COLUMN} IN ({', '.join(map(str, branch.rollups))})")
+    conditions.append(f"({' OR '.join(['day BETWEEN ? AND ?'] * branch.spans)})")
+    if branch.passing is not None:
+        conditions.append(f"{COMBINATION} IN (SELECT unnest(CAST(? AS UINTEGER[])))")
     return (
-        f"SELECT {branch.place} AS {WINDOW_COLUMN}, rollup, {day} AS {DAY_COLUMN}, {COMBINATION}, {sums}\n"
-        f"FROM {DATABASE}.{branch.source}\n"
-        f"WHERE {' AND '.join(conditions)}\n"
-        f"GROUP BY ALL"
+        f"SELECT {', '.join(columns)}\nFROM {DATABASE}.{branch.source}\nWHERE {' AND '.join(conditions)}"
+        + "\nGROUP BY ALL" * grouped
     )
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))

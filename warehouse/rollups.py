@@ -1,19 +1,21 @@
 """The roll-ups: every fact table summed up per day and per month, by what the reports group by.
 
-A roll-up answers every question without a filter whose grouping is among its dimensions.  Several dimensions are stored
-as one number, their *combination*, which a table of its own spells; a single one is its own combination.
+A roll-up answers every question whose grouping and filters look at none but its dimensions.  Several dimensions are
+stored as one number, their *combination*, which a table of its own spells; a single one is its own combination.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from ..catalog.dimensions import Table
+from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.endpoints import UTM
 from ..catalog.filters import Filter
 from ..catalog.metrics import METRICS
 from ..catalog.segments import Segment
+from .conditions import conditions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Rollup:
     @property
     def is_combined(self) -> bool:
         return len(self.dimensions) > 1
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Its dimensions by the fact table's column, which dimensions may share: a landing page is a session's path."""
+        return {DIMENSIONS[name].column(self.table): name for name in self.dimensions}
 
 
 # Where several could answer, the first does, so the short ones stand before the long.
@@ -62,18 +69,35 @@ ROLLED_METRICS: dict[Table, tuple[str, ...]] = {
 }
 
 
-def rollup_for(table: Table, grouping: Iterable[str]) -> Rollup | None:
-    """The roll-up that a grouping can be read from, if there is one."""
-    wanted = set(grouping) - {"day"}
-    return next((rollup for rollup in ROLLUPS if rollup.table is table and wanted <= set(rollup.dimensions)), None)
+def rollup_for(table: Table, grouping: Iterable[str], filtered: Iterable[str] = ()) -> Rollup | None:
+    """The roll-up that a grouping can be read from, if there is one, when rows are filtered by these dimensions."""
+    return _rollup_for(table, frozenset(grouping) - {"day"}, frozenset(filtered))
+
+
+@lru_cache(maxsize=1024)
+def _rollup_for(table: Table, wanted: frozenset[str], filtered: frozenset[str]) -> Rollup | None:
+    columns = {DIMENSIONS[name].column(table) for name in filtered}
+    return next(
+        (
+            rollup
+            for rollup in ROLLUPS
+            if rollup.table is table and wanted <= set(rollup.dimensions) and columns <= set(rollup.columns)
+        ),
+        None,
+    )
 
 
 def is_rolled_up(
     table: Table, groupings: Iterable[Iterable[str]], filters: tuple[Filter, ...], segment: Segment | None
 ) -> bool:
-    """Whether roll-ups tell all of these groupings: they know of no filters."""
-    unfiltered = not filters and (segment is None or segment == Segment())
-    return unfiltered and all(rollup_for(table, grouping) for grouping in groupings)
+    """Whether roll-ups tell all of these groupings of the rows that pass."""
+    filtered = filtered_dimensions(filters, segment)
+    return all(rollup_for(table, grouping, filtered) for grouping in groupings)
+
+
+def filtered_dimensions(filters: Iterable[Filter], segment: Segment | None) -> frozenset[str]:
+    """The dimensions that any condition looks at."""
+    return frozenset(condition.field for condition in conditions_of(filters, segment))
 
 
 def by_day(table: Table) -> str:

@@ -2,18 +2,21 @@
 
 Two shapes: ``build_statement`` lets the engine group; ``build_rows_statement`` fetches the coded rows for
 ``grouping.py`` to group, which is faster for short windows, where planning many grouping sets costs more than reading.
+``build_together`` makes one statement of those for several tables.
 What both engines are asked alike, which rows and which sums, is rendered here for either dialect; the shape that ClickHouse
 groups in is in ``clickhouse_statements.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from ..catalog.dimensions import DIMENSIONS, Table
 from ..catalog.filters import Filter, Match, folded
@@ -21,8 +24,9 @@ from ..catalog.metrics import METRICS
 from ..catalog.periods import Window
 from ..catalog.segments import Segment
 from .dialects import DUCKDB, Dialect
-from .store import Listing, Scan
+from .store import Column, Listing, Scan
 
+SCAN_COLUMN = "scan_place"
 GROUPING_COLUMN = "grouping_id"
 WINDOW_COLUMN = "window_place"
 DAY_COLUMN = "row_day"
@@ -32,10 +36,12 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement's text, its parameters in order, and how to read its columns back."""
+    """A statement's text, its parameters in order, and the names of its columns: what marks and spells a row, and its sums."""
 
     text: str
     parameters: list[Any] = field(default_factory=list)
+    marks: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
 
 
 def day_number(day: date) -> int:
@@ -50,13 +56,53 @@ def build_statement(scan: Scan, account_number: int) -> Statement:
     parameters: list[Any] = []
     for window in scan.windows:
         parameters += parameters_of(scan, account_number, (window,))
-    return Statement(text, parameters)
+    marks = (WINDOW_COLUMN, GROUPING_COLUMN, *dimensions_of(scan.groupings))
+    return Statement(text, parameters, marks, _sum_columns(scan))
 
 
 def build_rows_statement(scan: Scan, account_number: int) -> Statement:
     """The statement that fetches every row of a scan: its day, the dimensions' codes, and what it adds to each metric."""
     text = _rows_text(scan.table, len(scan.windows), restriction_of(scan), scan.groupings, scan.metrics)
-    return Statement(text, parameters_of(scan, account_number, scan.windows))
+    marks = (DAY_COLUMN, *dimensions_of(scan.groupings))
+    return Statement(text, parameters_of(scan, account_number, scan.windows), marks, _sum_columns(scan))
+
+
+def build_together(statements: Sequence[Statement]) -> Statement:
+    """One statement that tells what all of these do, row below row: their columns by position, short ones filled up."""
+    if len(statements) == 1:
+        return statements[0]
+    shapes = tuple((statement.text, statement.marks, statement.sums) for statement in statements)
+    return Statement(_together_text(shapes), [value for statement in statements for value in statement.parameters])
+
+
+def told_apart(statements: Sequence[Statement], columns: Mapping[str, Column]) -> list[Mapping[str, Column]]:
+    """What each of the statements that were put together told."""
+    if len(statements) == 1:
+        return [columns]
+    places = columns[SCAN_COLUMN]
+    apart: list[Mapping[str, Column]] = []
+    for place, statement in enumerate(statements):
+        rows = np.flatnonzero(places == place)
+        whole = rows if len(rows) == 0 or rows[-1] - rows[0] >= len(rows) else slice(rows[0], rows[-1] + 1)
+        names = zip((*statement.marks, *statement.sums), _positions(statement.marks, statement.sums), strict=True)
+        apart.append({name: columns[position][whole] for name, position in names})
+    return apart
+
+
+def _positions(marks: Sequence[str], sums: Sequence[str]) -> list[str]:
+    return [f"mark_{place}" for place in range(len(marks))] + [f"sum_{place}" for place in range(len(sums))]
+
+
+@lru_cache(maxsize=512)
+def _together_text(shapes: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]) -> str:
+    most_marks, most_sums = (max(len(shape[kind]) for shape in shapes) for kind in (1, 2))
+    all_positions = _positions(("",) * most_marks, ("",) * most_sums)
+    parts: list[str] = []
+    for place, (text, marks, sums) in enumerate(shapes):
+        own = dict(zip(_positions(marks, sums), (*marks, *sums), strict=True))
+        columns = [f"{own.get(position, 0)} AS {position}" for position in all_positions]
+        parts.append(f"SELECT {place} AS {SCAN_COLUMN}, {', '.join(columns)}\nFROM (\n{text}\n)")
+    return "\nUNION ALL\n".join(parts)
 
 
 def build_listing(listing: Listing, account_number: int) -> Statement:
@@ -90,6 +136,10 @@ def grouping_id(grouping: tuple[str, ...], dimensions: tuple[str, ...]) -> int:
 def sum_column(metric: str) -> str:
     """The name of a sum's column; the table may have a column of the metric's own name."""
     return f"{metric}_sum"
+
+
+def _sum_columns(scan: Scan) -> tuple[str, ...]:
+    return tuple(map(sum_column, scan.metrics))
 
 
 _FilterShape = tuple[str, Match, bool, int, bool]

@@ -7,7 +7,7 @@ and whoever answers that of writing can be imported into.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,17 +22,16 @@ from ..catalog.identity import Shown
 from ..catalog.periods import Window
 from ..catalog.query import StatsQuery
 from ..catalog.segments import Segment
-from .facts import Session
-
-Column = np.ndarray[Any, np.dtype[Any]]
+from .facts import Hit, Session
+from .line_batches import Column, LineBatch
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One statement to one fact table: several groupings of the rows that pass every filter, summed once per window.
+    """What is read of one fact table: several groupings of the rows that pass every filter, summed once per window.
 
     The first window is the one asked about.  The others are there to be compared with, by the ``compared`` groupings
-    (None: by all); each sum counts the rows of its own window only.
+    (None: by all); each sum counts the rows of its own window only.  Scans of several tables share one statement.
     """
 
     table: Table
@@ -51,6 +50,9 @@ class Scan:
     def windows_of(self, grouping: tuple[str, ...]) -> tuple[Window, ...]:
         """The windows that one grouping is summed for."""
         return tuple(window for window in self.windows if grouping in self.groupings_of(window))
+
+
+Scans = tuple[Scan, ...]  # of different tables, about the same account and rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,8 @@ class Snapshot(Protocol):
     @property
     def accounts(self) -> Mapping[str, Account]: ...
 
-    async def scan(self, scan: Scan) -> ScanResult:
-        """Run one statement that groups.  Cancelling the call interrupts it.
+    async def scan_together(self, scans: Scans) -> tuple[ScanResult, ...]:
+        """Run scans of one account by one statement; what each told, in their order.  Cancelling the call interrupts it.
 
         Raises ``WarehouseUnavailable`` when the data cannot be read, ``BadRequest`` for a pattern the engine refuses.
         """
@@ -222,6 +224,48 @@ class Warehouse(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What of a file's lines was new, by class; and what was not."""
+
+    added: Mapping[int, int]
+    already_there: int
+    repeated: int  # lines that occur once only, read again
+    goals: Mapping[str, int]  # of the hits that were new
+    bad_amounts: int
+
+
+Cut = Callable[[list[Hit], bool], Iterable[Session]]  # a visitor's hits, and whether they are one session in any case
+
+
+class Intake(Protocol):
+    """The lines of one import into one account.  File by file ``add`` them, then ``settle``; ``cut`` ends it.
+
+    Of a line that a file has several times as many are new as the account has not yet; a file that overlaps with another
+    adds what the other had not.
+    """
+
+    @property
+    def secret(self) -> bytes:
+        """What lines and visitors are hashed with: made once for an account, and never shown."""
+        ...
+
+    def add(self, batch: LineBatch) -> None:
+        """Lines of the present file."""
+        ...
+
+    def settle(self, digest: str, source_name: str) -> Settled:
+        """Keep of the file's lines those that are new, and remember it by the digest of its content."""
+        ...
+
+    def cut(self, cut: Cut) -> int:
+        """Cut the sessions that new hits belong to or join, in the place of those that were cut before.
+
+        ``cut`` gets all hits of a visitor that have to do with it, in no order.  Returns how many sessions more there are.
+        """
+        ...
+
+
 class Writer(Protocol):
     """One import, or several that are to be seen together.  It is seen whole when it has ended, or not at all.
 
@@ -236,8 +280,20 @@ class Writer(Protocol):
         """Create the account, or find it as it is.  Raises ``BadRequest`` when it is there with other values."""
         ...
 
+    def settings(self, account_id: str) -> str | None:
+        """What an earlier import has left for this one; None when there is nothing, no account, or no place."""
+        ...
+
+    def keep_settings(self, account_id: str, text: str) -> None:
+        """Leave it for later ones."""
+        ...
+
     def add_sessions(self, account_id: str, sessions: Iterable[Session], *, digest: str, source_name: str) -> int:
         """Append sessions and what belongs to them, under the digest of what they were read from.  Returns how many."""
+        ...
+
+    def intake(self, account_id: str, idle_s: int) -> Intake:
+        """Where lines and hits go in.  A session ends after ``idle_s`` without a hit."""
         ...
 
     def clear_account(self, account_id: str, *, source_name: str) -> None:

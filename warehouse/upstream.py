@@ -26,12 +26,16 @@ from .upstream_wire import WireLimits
 log = logging.getLogger(__name__)
 
 GATHERED_TURNS = 4  # of the event loop, in which the questions of one moment have become calls
+MOST_OF_AN_ANSWER = 0.8  # of its time one reply may take, so that the breaker hears of a late one
 REFRESH_S = 60  # after which the numbers count as other ones, for those who wait for others
 
 
 def open_upstream(address: str, upstream: Upstream, *, cache_bytes: int = 0) -> UpstreamWarehouse:
     """The warehouse behind an API's address.  Raises ``BadRequest`` for what is no address."""
-    limits = ClientLimits(answer_s=upstream.answer_s, wire=WireLimits(connections=upstream.connections))
+    usual = WireLimits()
+    reply_s = min(usual.reply_s, MOST_OF_AN_ANSWER * upstream.answer_s)
+    wire = replace(usual, reply_s=reply_s, connections=upstream.connections)
+    limits = ClientLimits(answer_s=upstream.answer_s, wire=wire)
     return UpstreamWarehouse(UpstreamClient(address, limits, cache_bytes=cache_bytes), upstream)
 
 

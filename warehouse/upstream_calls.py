@@ -12,15 +12,13 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
-from ..catalog.endpoints import ENDPOINTS, Shape
+from ..catalog.endpoints import ENDPOINTS, Shape, can_stand_in_path
 from ..catalog.errors import BadRequest
 from ..catalog.filters import FREE_FILTERS, Filter
 from ..catalog.parameters import written_parameters
 from ..catalog.query import FreeColumns, StatsQuery
 
 Json = Any
-
-UNPATHABLE = "/%?#"  # what cannot stand in a segment of a path, however written
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def _path(template: str, params: dict[str, tuple[str, ...]]) -> str:
     path = template
     for name in [name for name in params if f"{{{name}}}" in template]:
         (text,) = params.pop(name)
-        if any(letter in UNPATHABLE for letter in text):
+        if not can_stand_in_path(text):
             raise BadRequest(f"{name}: '{text[:40]}' cannot be asked of the upstream API: it stands in a path")
         path = path.replace(f"{{{name}}}", text)
     return path

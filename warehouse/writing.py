@@ -10,8 +10,9 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -24,12 +25,15 @@ from .drafts import (
     Draft,
     disk_failures_told,
     engine_failures_told,
+    files_of,
     remove,
     remove_leftovers,
     take_out,
 )
 from .facts import Session
-from .layout import LAYOUT, NO_EXTENSIONS
+from .forgetting import forget_before
+from .intake import Intake
+from .layout import LAYOUT, NO_EXTENSIONS, tables_of
 from .locks import WarehouseBusy, claimed
 from .manifest import KEPT_S, Entry, Manifest, folder_of, make_durable, publish, read_manifest, with_entries
 
@@ -83,11 +87,13 @@ class Writer:
         self._found: dict[str, tuple[Entry | None, int]] = {}  # of each claimed account, and the layout of its file
         self._digests: dict[str, set[str]] = {}
         self._drafts: dict[str, Draft] = {}
+        self._gone: set[str] = set()
+        self._forgetful: set[str] = set()  # accounts whose older files are not kept for requests under way
 
     def has_import(self, account_id: str, digest: str) -> bool:
         """Whether content with this digest is in the account already."""
         if account_id not in self._digests:
-            self._digests[account_id] = self._known_digests(account_id)
+            self._digests[account_id] = set(self._known(account_id, "digest", "imports"))
         return digest in self._digests[account_id]
 
     def put_account(self, account_id: str, *, time_zone: str = "UTC", currency: str = "EUR") -> None:
@@ -108,6 +114,16 @@ class Writer:
                 f"{currency}; import into another account, or with the same settings"
             )
 
+    def settings(self, account_id: str) -> str | None:
+        """What an earlier import has left for this one; None when there is nothing, or no account."""
+        return next(iter(self._known(account_id, "settings", "settings")), None)
+
+    def keep_settings(self, account_id: str, text: str) -> None:
+        """Leave it for later ones.  By itself it is no change of the account's data."""
+        connection = self.draft(account_id).connection
+        connection.execute("DELETE FROM settings")
+        connection.execute("INSERT INTO settings VALUES (?)", [text])
+
     def add_sessions(self, account_id: str, sessions: Iterable[Session], *, digest: str, source_name: str) -> int:
         """Append sessions and what belongs to them, and raise the account's data version.  Returns how many."""
         draft = self.draft(account_id)
@@ -120,10 +136,12 @@ class Writer:
             if added % _BATCH == 0:
                 _append(draft, columns)
         _append(draft, columns)
-        told = source_name.encode(errors="replace").decode()  # a file's name may be any bytes
-        draft.connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?)", [draft.number, digest, told, added])
-        draft.changes += 1
+        draft.remember_import(digest, source_name)
         return added
+
+    def intake(self, account_id: str, idle_s: int) -> Intake:
+        """Where lines and hits go in.  A session ends after ``idle_s`` without a hit."""
+        return Intake(self.draft(account_id), idle_s)
 
     def clear_account(self, account_id: str, *, source_name: str) -> None:
         """Take out everything that came from ``source_name`` and raise the data version; the account itself stays.
@@ -141,6 +159,21 @@ class Writer:
         draft.empty()
         draft.changes += 1
 
+    def forget_account(self, account_id: str) -> None:
+        """Take the account out with all its files.  Raises ``BadRequest`` when there is no such account."""
+        if self._account(account_id) is None:
+            raise BadRequest(f"There is no account {account_id} to forget")
+        self._gone.add(account_id)
+
+    def forget_before(self, account_id: str, day: date) -> int:
+        """Take out the sessions of all local days before ``day``, from disk too.  Returns how many."""
+        draft = self.draft(account_id)
+        forgotten = forget_before(draft, day)
+        if forgotten:
+            draft.compact()
+            self._forgetful.add(account_id)
+        return forgotten
+
     def draft(self, account_id: str) -> Draft:
         """The account's next file.  Raises ``BadRequest`` when there is no such account."""
         if account_id not in self._drafts:
@@ -153,13 +186,13 @@ class Writer:
     def publish(self) -> None:
         """Make what has changed durable and let everyone see it, all at once."""
         changed = [draft for draft in self._drafts.values() if draft.changes or self._is_new(draft.account.id)]
-        if not changed:
+        if not changed and not self._gone:
             return
         with engine_failures_told(self._path), disk_failures_told(self._path):
             entries = [draft.finish() for draft in changed]
             make_durable(folder_of(self._path))
             with self._manifest_claimed():
-                _publish(self._path, entries)
+                _publish(self._path, entries, self._gone, self._forgetful | self._gone)
         for draft in changed:
             del self._drafts[draft.account.id]
 
@@ -202,18 +235,20 @@ class Writer:
         with claimed(self._path.with_name(self._path.name + ".lock"), _PUBLISHING, _PATIENCE_S):
             yield
 
-    def _known_digests(self, account_id: str) -> set[str]:
+    def _known(self, account_id: str, column: str, table: str) -> list[str]:
+        """A column of the account as it will be, or is, without making a draft for it."""
         if account_id in self._drafts:
-            found = self._drafts[account_id].connection.execute("SELECT digest FROM imports").fetchall()
-            return {digest for (digest,) in found}
-        entry, _ = self._claim(account_id)
-        if entry is None:
-            return set()
+            found = self._drafts[account_id].connection.execute(f"SELECT {column} FROM {table}").fetchall()
+            return [value for (value,) in found]
+        entry, layout = self._claim(account_id)
+        if entry is None or table not in tables_of(layout):
+            return []
         quoted = str(entry.file).replace("'", "''")
         with duckdb.connect(":memory:", config=dict(NO_EXTENSIONS)) as connection:
             connection.execute(f"ATTACH '{quoted}' AS present (READ_ONLY, TYPE duckdb)")
-            found = connection.execute("SELECT digest FROM present.imports WHERE account = ?", [entry.number])
-            return {digest for (digest,) in found.fetchall()}
+            where = "" if layout == LAYOUT else f" WHERE account = {entry.number}"
+            found = connection.execute(f"SELECT {column} FROM present.{table}{where}").fetchall()
+            return [value for (value,) in found]
 
 
 def _append(draft: Draft, columns: FactColumns) -> None:
@@ -222,21 +257,24 @@ def _append(draft: Draft, columns: FactColumns) -> None:
     draft.days |= columns.days
 
 
-def _publish(path: Path, entries: Iterable[Entry]) -> None:
-    """List these entries among all others, and take away what has been out of use for long enough."""
+def _publish(path: Path, entries: Iterable[Entry], gone: Collection[str], forgetful: Collection[str]) -> None:
+    """List these entries among all others, and take away what has been out of use for long enough, or must not stay."""
     manifest = _manifest(path)
     changed = {entry.account.id: entry for entry in entries}
     if manifest.layout < LAYOUT:
         _keep_beside(path, manifest.layout)
-        others = [entry for name, entry in manifest.entries.items() if name not in changed]
+        others = [entry for name, entry in manifest.entries.items() if name not in changed and name not in gone]
         manifest = Manifest({entry.account.id: take_out(path, entry, manifest.layout) for entry in others})
         make_durable(folder_of(path))
     before = int(time.time()) - KEPT_S
-    long_unused = {file for file, since in manifest.retired.items() if since < before}
-    for file in long_unused:
+    for file in [file for file, since in manifest.retired.items() if since < before]:
         remove(file)
-    kept = {file: since for file, since in manifest.retired.items() if file not in long_unused or file.exists()}
-    publish(with_entries(Manifest(manifest.entries, kept), changed.values()), path)
+    kept = {file: since for file, since in manifest.retired.items() if since >= before or file.exists()}
+    after = with_entries(Manifest(manifest.entries, kept), changed.values(), gone)
+    older = {file for account_id in forgetful for file in files_of(path, account_id)} - after.files
+    publish(Manifest(after.entries, {file: since for file, since in after.retired.items() if file not in older}), path)
+    for file in older:
+        remove(file)
 
 
 def _keep_beside(path: Path, layout: int) -> None:

@@ -30,32 +30,32 @@ WHERE account = ?
     AND (day BETWEEN ? AND ?)
     AND country IN (SELECT code FROM warehouse.lexicon WHERE account = ? AND dimension = ? AND lower(value) IN (?));
 
-SELECT 0 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(page_views) AS page_views_sum
+SELECT 0 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(page_views) AS page_views_sum, 0 AS revenue_sum, 0 AS count_sum
 FROM warehouse.sessions_by_month
 WHERE account = ? AND rollup IN (15) AND (day BETWEEN ? AND ?)
 GROUP BY ALL
 UNION ALL
-SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(page_views) AS page_views_sum
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(page_views) AS page_views_sum, 0 AS revenue_sum, 0 AS count_sum
 FROM warehouse.sessions_by_month
 WHERE account = ? AND rollup IN (15) AND (day BETWEEN ? AND ?)
 GROUP BY ALL
 UNION ALL
-SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(page_views) AS page_views_sum
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(entrances) AS entrances_sum, sum(page_views) AS page_views_sum, 0 AS revenue_sum, 0 AS count_sum
 FROM warehouse.sessions_by_day
 WHERE account = ? AND rollup IN (15) AND (day BETWEEN ? AND ?)
-GROUP BY ALL;
-
-SELECT 0 AS window_place, rollup, 0 AS row_day, combination, sum(revenue) AS revenue_sum, sum(count) AS count_sum
+GROUP BY ALL
+UNION ALL
+SELECT 0 AS window_place, rollup, 0 AS row_day, combination, 0 AS entrances_sum, 0 AS page_views_sum, sum(revenue) AS revenue_sum, sum(count) AS count_sum
 FROM warehouse.goals_by_month
 WHERE account = ? AND rollup IN (19) AND (day BETWEEN ? AND ?)
 GROUP BY ALL
 UNION ALL
-SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(revenue) AS revenue_sum, sum(count) AS count_sum
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, 0 AS entrances_sum, 0 AS page_views_sum, sum(revenue) AS revenue_sum, sum(count) AS count_sum
 FROM warehouse.goals_by_month
 WHERE account = ? AND rollup IN (19) AND (day BETWEEN ? AND ?)
 GROUP BY ALL
 UNION ALL
-SELECT 1 AS window_place, rollup, 0 AS row_day, combination, sum(revenue) AS revenue_sum, sum(count) AS count_sum
+SELECT 1 AS window_place, rollup, 0 AS row_day, combination, 0 AS entrances_sum, 0 AS page_views_sum, sum(revenue) AS revenue_sum, sum(count) AS count_sum
 FROM warehouse.goals_by_day
 WHERE account = ? AND rollup IN (19) AND (day BETWEEN ? AND ?)
 GROUP BY ALL;

@@ -24,12 +24,6 @@ WHERE account = ?
     AND (day BETWEEN ? AND ? OR day BETWEEN ? AND ?)
     AND country IN (SELECT code FROM warehouse.lexicon WHERE account = ? AND dimension = ? AND lower(value) IN (?));
 
-SELECT 0 AS window_place, rollup, CASE WHEN rollup IN (1) THEN day ELSE 0 END AS row_day, combination, sum(entrances) AS entrances_sum, sum(engaged_entrances) AS engaged_entrances_sum, sum(page_views) AS page_views_sum, sum(microconversions) AS microconversions_sum, sum(conversions) AS conversions_sum, sum(revenue) AS revenue_sum
+SELECT -1 AS window_place, rollup, day AS row_day, combination, entrances AS entrances_sum, engaged_entrances AS engaged_entrances_sum, page_views AS page_views_sum, microconversions AS microconversions_sum, conversions AS conversions_sum, revenue AS revenue_sum
 FROM warehouse.sessions_by_day
-WHERE account = ? AND rollup IN (1) AND (day BETWEEN ? AND ?)
-GROUP BY ALL
-UNION ALL
-SELECT 1 AS window_place, rollup, CASE WHEN rollup IN (1) THEN day ELSE 0 END AS row_day, combination, sum(entrances) AS entrances_sum, sum(engaged_entrances) AS engaged_entrances_sum, sum(page_views) AS page_views_sum, sum(microconversions) AS microconversions_sum, sum(conversions) AS conversions_sum, sum(revenue) AS revenue_sum
-FROM warehouse.sessions_by_day
-WHERE account = ? AND rollup IN (1) AND (day BETWEEN ? AND ?)
-GROUP BY ALL;
+WHERE account = ? AND rollup IN (1) AND (day BETWEEN ? AND ? OR day BETWEEN ? AND ?);

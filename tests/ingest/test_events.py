@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from fanin.ingest.event_mappings import COLUMNS, PLAIN, mapping_named, shipped
 from fanin.ingest.events import EventReader
-from fanin.ingest.importing import LogReading, import_log, read_logs
+from fanin.ingest.importing import import_log
 from fanin.ingest.refusals import ImportRefused
 from fanin.ingest.site_rules import ContentGrouping, GoalRule, Places, SiteRules
 from fanin.ingest.summaries import LineClass
 from fanin.tests.facts import moment, stored
+from fanin.tests.ingest.reading import Reading, read_logs
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -45,7 +46,8 @@ EVENTS: list[dict[str, Any]] = [
     },
     {"time": "2026-03-18T10:00:31Z", "event": "microconversion", "name": "signup", "visitor": "v1", "user_agent": FIREFOX},
     {"time": "2026-03-18T10:00:32Z", "event": "scroll", "visitor": "v1", "user_agent": FIREFOX},
-    {"time": "2026-03-18T13:00:00Z", "event": "page_view", "visitor": "v1", "url": "/", "user_agent": FIREFOX},
+    {"time": "2026-03-18T13:00:00Z", "event": "page_view", "visitor": "v1", "url": "/", "user_agent": FIREFOX,
+     "country": "ES"},
     {"time": "2026-03-18T10:00:00Z", "event": "page_view", "visitor": "v2", "url": "/", "user_agent": BOT},
 ]  # fmt: skip
 
@@ -101,16 +103,16 @@ def packed(path: Path, events: list[dict[str, Any]]) -> Path:
     return path
 
 
-def reading_of(path: Path, rules: SiteRules | None = None, mapping: str = "") -> LogReading:
+def reading_of(path: Path, rules: SiteRules | None = None, mapping: str = "") -> Reading:
     return read_logs([path], rules or SiteRules(), written_as=mapping_named(mapping) if mapping else None)
 
 
-def counted(reading: LogReading) -> dict[str, int]:
+def counted(reading: Reading) -> dict[str, int]:
     return {str(name): count for name, count in reading.summary.classes.items() if count}
 
 
-def sessions_of(reading: LogReading) -> list[Session]:
-    return [session for file in reading.files for session in file.sessions]
+def sessions_of(reading: Reading) -> list[Session]:
+    return reading.sessions
 
 
 @pytest.mark.parametrize(
@@ -377,9 +379,7 @@ def test_no_row_makes_the_reader_raise(row, mapping):
         mapping_named(mapping) if mapping else PLAIN,
     )
     for event in (row, {"time": AT, "event": "page_view", "visitor": "v"} | row):
-        read = reader.read_event(event, 0)
-        if read.hit is not None:
-            reader.visitor(event)
+        reader.read_event(event)
 
 
 # --- mappings -----------------------------------------------------------------------------------------------------

@@ -21,13 +21,13 @@ def read(line):
     def read(target="/", rules=SITE, **fields):
         parsed = parse_line(line(target, **fields))
         assert parsed is not None
-        return HitReader(rules).read(parsed, 0)
+        return HitReader(rules).read(parsed)
 
     return read
 
 
 def test_a_page_view_is_a_hit_at_its_readable_path(read):
-    assert read("/caf%C3%A9?x=1") == (LineClass.PAGE_VIEW, Hit(AT, 0, False, None, PageView(AT, "/café")))
+    assert read("/caf%C3%A9?x=1") == (LineClass.PAGE_VIEW, Hit(AT, False, None, PageView(AT, "/café")))
 
 
 @pytest.mark.parametrize("status", [200, 304])
@@ -119,7 +119,7 @@ def test_of_a_log_of_many_hosts_only_those_named_count(line):
     asked = parse_line(line("/"))
     assert asked is not None
 
-    found = [reader.read(asked._replace(host=host), 0)[0] for host in ("WWW.Example.com:443", "other.org", "")]
+    found = [reader.read(asked._replace(host=host))[0] for host in ("WWW.Example.com:443", "other.org", "")]
 
     assert found == [LineClass.PAGE_VIEW, LineClass.EXCLUDED, LineClass.PAGE_VIEW]
 
@@ -251,14 +251,14 @@ def test_tags_on_a_link_of_the_site_itself_say_nothing(read):
 def test_a_host_that_visitors_are_only_sent_through_says_nothing(read):
     rules = SiteRules(sites=("example.com",), pass_through=("pay.example",))
 
-    assert read(referrer="https://www.pay.example/done", rules=rules)[1] == Hit(AT, 0, False, None, PageView(AT, "/"))
+    assert read(referrer="https://www.pay.example/done", rules=rules)[1] == Hit(AT, False, None, PageView(AT, "/"))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_hands_on_where_the_visitor_came_from(read, status):
     assert read("/?utm_source=a", status=status) == (
         LineClass.REDIRECT,
-        Hit(AT, 0, False, Arrival("a", "(none)", is_tagged=True)),
+        Hit(AT, False, Arrival("a", "(none)", is_tagged=True)),
     )
 
 
@@ -279,13 +279,13 @@ SHOP = SiteRules(sites=("example.com",), goals=(PURCHASE, ADD), exclude=Places.o
 def test_a_page_can_be_a_page_view_and_a_goal(read):
     assert read("/order/1", SHOP) == (
         LineClass.PAGE_VIEW,
-        Hit(AT, 0, False, None, PageView(AT, "/order/1"), (Goal(AT, GoalKind.CONVERSION, "purchase", 1250),)),
+        Hit(AT, False, None, PageView(AT, "/order/1"), (Goal(AT, GoalKind.CONVERSION, "purchase", 1250),)),
     )
 
 
 def test_a_goal_need_be_no_page_view(read):
-    posted = Hit(AT, 0, False, None, None, (Goal(AT, GoalKind.CONVERSION, "purchase", 1250),))
-    redirected = Hit(AT, 0, True, None, None, (Goal(AT, GoalKind.MICROCONVERSION, "add"),))
+    posted = Hit(AT, False, None, None, (Goal(AT, GoalKind.CONVERSION, "purchase", 1250),))
+    redirected = Hit(AT, True, None, None, (Goal(AT, GoalKind.MICROCONVERSION, "add"),))
 
     assert read("/order/1", SHOP, method="POST") == (LineClass.GOAL, posted)
     assert read("/basket/add/7?x=1", SHOP, status=302, referrer="https://example.com/p") == (LineClass.GOAL, redirected)
@@ -306,7 +306,7 @@ def test_a_download_can_be_a_goal(read):
 
     assert read("/files/a.pdf", rules) == (
         LineClass.GOAL,
-        Hit(AT, 0, False, None, None, (Goal(AT, GoalKind.MICROCONVERSION, "download"),)),
+        Hit(AT, False, None, None, (Goal(AT, GoalKind.MICROCONVERSION, "download"),)),
     )
     assert read("/files/a.pdf", rules, status=404) == (LineClass.STATIC, None)
 
@@ -317,7 +317,7 @@ def test_an_amount_can_stand_in_the_query(read, line):
     totals = ["total=12.50", "total=7", "total=lots", "other=1"]
     lines = [parse_line(line(f"/thanks?{total}")) for total in totals]
 
-    hits = [reader.read(one, 0)[1] for one in lines if one]
+    hits = [reader.read(one)[1] for one in lines if one]
 
     assert [hit.goals[0].amount_cents for hit in hits if hit] == [1250, 700, 0, 0]
     assert [reader.bad_amounts(one) for one in lines if one] == [0, 0, 1, 1]
@@ -328,7 +328,7 @@ def test_an_amount_can_stand_in_the_path(line):
     reader = HitReader(SiteRules(goals=(rule,)))
     lines = [parse_line(line(f"/paid/{end}")) for end in ("12.50/ok", "7/ok", "ok", "1.2.3/ok")]
 
-    hits = [reader.read(one, 0)[1] for one in lines if one]
+    hits = [reader.read(one)[1] for one in lines if one]
 
     assert [hit.goals[0].amount_cents for hit in hits if hit] == [1250, 700, 0, 0]
     assert [reader.bad_amounts(one) for one in lines if one] == [0, 0, 1, 1]
@@ -339,7 +339,7 @@ def test_targets_that_were_forgotten_are_described_anew(line, monkeypatch):
     reader = HitReader(SITE)
 
     classes = [
-        reader.read(parsed, 0)[0]
+        reader.read(parsed)[0]
         for target in ("/a", "/b.css", "/c", "/a", "/b.css")
         if (parsed := parse_line(line(target)))
     ]

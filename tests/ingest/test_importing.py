@@ -7,12 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fanin.catalog.errors import BadRequest, InvalidQuery
-from fanin.ingest.importing import import_log, read_logs
+from fanin.ingest.importing import import_log
 from fanin.ingest.log_formats import FORMATS
 from fanin.ingest.refusals import ImportRefused
 from fanin.ingest.site_rules import GoalRule, Places, SiteRules
 from fanin.ingest.summaries import DamagedLine, LineClass
 from fanin.tests.facts import stored
+from fanin.tests.ingest.reading import read_logs
 from fanin.warehouse.facts import GoalKind, PageView, Session
 from fanin.warehouse.manifest import read_manifest
 
@@ -66,6 +67,7 @@ def test_every_line_is_counted_in_exactly_one_class(write_log, line):
         LineClass.SPAM: 1,
         LineClass.OTHER: 2,
         LineClass.DUPLICATE: 0,
+        LineClass.ALREADY_THERE: 0,
         LineClass.DAMAGED: 1,
         LineClass.BLANK: 1,
     }
@@ -118,7 +120,7 @@ def test_lines_need_not_be_in_order_of_time(write_log, line):
         line("/b", time="11:30:00", referrer="https://example.com/a"),
     )
 
-    [session] = read_logs([log], RULES).files[0].sessions
+    [session] = read_logs([log], RULES).sessions
 
     assert [page.path for page in session.page_views] == ["/a", "/b", "/c"]
     assert session.utm_source == "google"
@@ -127,7 +129,7 @@ def test_lines_need_not_be_in_order_of_time(write_log, line):
 def test_lines_of_one_second_stay_in_the_order_of_the_file(write_log, line):
     log = write_log(line("/a"), line("/b"), line("/c"))
 
-    [session] = read_logs([log], RULES).files[0].sessions
+    [session] = read_logs([log], RULES).sessions
 
     assert [page.path for page in session.page_views] == ["/a", "/b", "/c"]
 
@@ -141,7 +143,7 @@ def test_a_visitor_is_an_address_with_a_user_agent(write_log, line):
 def test_times_with_zones_are_one_time_line(write_log, line):
     log = write_log(line("/a", time="13:30:00", zone="+0330"), line("/b", time="10:30:00"))
 
-    [session] = read_logs([log], RULES).files[0].sessions
+    [session] = read_logs([log], RULES).sessions
 
     assert session.page_views == (PageView(1_773_828_000, "/a"), PageView(1_773_829_800, "/b"))
 
@@ -152,8 +154,8 @@ def test_a_visit_runs_on_from_one_file_into_the_next(write_log, line):
 
     reading = read_logs([second, first], RULES)
 
-    assert [len(file.sessions) for file in reading.files] == [0, 1]
-    assert [page.path for page in reading.files[1].sessions[0].page_views] == ["/a", "/b"]
+    [session] = reading.sessions
+    assert [page.path for page in session.page_views] == ["/a", "/b"]
 
 
 def test_a_redirected_landing_keeps_its_tags(write_log, line):
@@ -162,7 +164,7 @@ def test_a_redirected_landing_keeps_its_tags(write_log, line):
         line("/m", time="10:00:01"),
     )
 
-    assert read_logs([log], RULES).files[0].sessions == [
+    assert read_logs([log], RULES).sessions == [
         Session(
             start=1_773_828_001,
             page_views=(PageView(1_773_828_001, "/m"),),

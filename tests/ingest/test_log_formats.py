@@ -13,12 +13,12 @@ from crawlerdetect import CrawlerDetect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanin.ingest.importing import LogReading, read_logs
-from fanin.ingest.log_files import zstd
+from fanin.ingest.log_files import digest_of, zstd
 from fanin.ingest.log_formats import FORMATS, format_named
 from fanin.ingest.refusals import ImportRefused
 from fanin.ingest.site_rules import read_site_rules
 from fanin.ingest.summaries import LineClass
+from fanin.tests.ingest.reading import Reading, read_logs
 from fanin.tests.ingest.rendering import IIS_HEADER, SERVERS, Request, combined, iis, rendered, requests_of
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -27,13 +27,13 @@ REQUESTS = requests_of(SAMPLES / "blog-apache-access-2015-05.log.gz", 3000)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
-def reading_of(folder: Path, server: str, requests: list[Request], format_name: str = "") -> LogReading:
+def reading_of(folder: Path, server: str, requests: list[Request], format_name: str = "") -> Reading:
     path = folder / f"{server}.log"
     path.write_text(rendered(server, requests), encoding="utf-8")
     return read_logs([path], RULES, written_as=format_named(format_name) if format_name else None)
 
 
-def counted(reading: LogReading) -> dict[str, int]:
+def counted(reading: Reading) -> dict[str, int]:
     return {str(name): count for name, count in reading.summary.classes.items() if name != "blank"}
 
 
@@ -55,10 +55,10 @@ def test_the_same_requests_in_every_format_give_the_same_sessions(tmp_path, serv
     assert counted(found) == counted(expected)
     assert (found.summary.first, found.summary.last) == (expected.summary.first, expected.summary.last)
     assert found.summary.goals == expected.summary.goals
-    sessions = expected.files[0].sessions
+    sessions = expected.sessions
     if server == "common":
         sessions = [replace(session, browser="Unknown", os="Unknown") for session in sessions]
-    assert found.files[0].sessions == sessions
+    assert found.sessions == sessions
 
 
 def test_the_requests_compared_hold_the_page_views_a_recount_finds(tmp_path):
@@ -82,7 +82,7 @@ def test_the_requests_compared_hold_the_page_views_a_recount_finds(tmp_path):
 def test_a_format_may_be_named(tmp_path, server):
     named = reading_of(tmp_path, server, REQUESTS[:50], SERVERS[server][0])
 
-    assert named.files[0].sessions == reading_of(tmp_path, server, REQUESTS[:50]).files[0].sessions
+    assert named.sessions == reading_of(tmp_path, server, REQUESTS[:50]).sessions
 
 
 def test_every_format_is_rendered():
@@ -109,7 +109,7 @@ def test_a_format_may_be_given_as_its_server_was_told_it(tmp_path, text):
     given = reading_of(tmp_path, "combined", REQUESTS, text)
 
     assert counted(given) == counted(reading_of(tmp_path, "combined", REQUESTS))
-    assert given.files[0].sessions == reading_of(tmp_path, "combined", REQUESTS).files[0].sessions
+    assert given.sessions == reading_of(tmp_path, "combined", REQUESTS).sessions
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_format_of_ones_own_gives_the_same_sessions(tmp_path, text, write):
 
     expected = reading_of(tmp_path, "combined", REQUESTS)
     assert counted(given) == counted(expected)
-    assert given.files[0].sessions == expected.files[0].sessions
+    assert given.sessions == expected.sessions
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ def test_a_log_may_be_compressed_in_each_of_the_usual_ways(tmp_path, pack):
 
     reading = read_logs([packed], RULES)
 
-    assert reading.files[0].sessions == plain.files[0].sessions
-    assert reading.files[0].digest == plain.files[0].digest
+    assert reading.sessions == plain.sessions
+    assert digest_of(packed) == digest_of(tmp_path / "combined.log")
 
 
 @pytest.mark.parametrize(("pack", "name"), [(bz2.compress, "bzip2"), (zstd.compress, "zstd")])

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from crawlerdetect import CrawlerDetect
 
-from fanin.ingest.importing import LogReading, read_logs
 from fanin.ingest.site_rules import read_site_rules
 from fanin.ingest.summaries import LineClass
+from fanin.tests.ingest.reading import Reading, read_logs
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 BLOG = SAMPLES / "blog-apache-access-2015-05.log.gz"
@@ -20,12 +20,12 @@ SHOP = SAMPLES / "shop-nginx-access-2019-01-26.log.gz"
 
 
 @pytest.fixture(scope="module")
-def blog() -> LogReading:
+def blog() -> Reading:
     return read_logs([BLOG], read_site_rules(SAMPLES / "blog.toml"))
 
 
 @pytest.fixture(scope="module")
-def shop() -> LogReading:
+def shop() -> Reading:
     return read_logs([SHOP], read_site_rules(SAMPLES / "shop.toml"))
 
 
@@ -158,6 +158,7 @@ def test_every_line_of_the_samples_has_its_class(blog, shop):
         "spam": 0,
         "other": 41,
         "duplicates": 0,
+        "already_there": 0,
         "damaged": 1,
         "blank": 0,
     }
@@ -171,6 +172,7 @@ def test_every_line_of_the_samples_has_its_class(blog, shop):
         "spam": 0,
         "other": 482,
         "duplicates": 0,
+        "already_there": 0,
         "damaged": 0,
         "blank": 0,
     }
@@ -185,15 +187,14 @@ def test_the_damaged_line_of_the_blog_is_shown(blog):
 
 def test_page_views_and_goals_of_the_sessions_are_those_of_the_summary(blog, shop):
     for reading in (blog, shop):
-        [file] = reading.files
-        goals = Counter(goal.name for session in file.sessions for goal in session.goals)
-        assert len(file.sessions) == reading.summary.sessions
-        assert sum(len(session.page_views) for session in file.sessions) == reading.summary.page_views
+        goals = Counter(goal.name for session in reading.sessions for goal in session.goals)
+        assert len(reading.sessions) == reading.summary.sessions
+        assert sum(len(session.page_views) for session in reading.sessions) == reading.summary.page_views
         assert goals == Counter(reading.summary.goals)
 
 
 def test_hot_linked_pictures_bring_the_shop_no_visits_but_tagged_landings_do(shop):
-    sources = Counter(session.utm_source for session in shop.files[0].sessions)
+    sources = Counter(session.utm_source for session in shop.sessions)
 
     assert sources["torob.com"] == 0
     assert sources["Torob"] == 18
@@ -201,14 +202,14 @@ def test_hot_linked_pictures_bring_the_shop_no_visits_but_tagged_landings_do(sho
 
 
 def test_the_channels_of_the_samples(blog, shop):
-    assert Counter(session.channel for session in blog.files[0].sessions) == {
+    assert Counter(session.channel for session in blog.sessions) == {
         "Organic Search": 418,
         "Unassigned": 225,
         "Direct": 220,
         "Referral": 144,
         "Organic Social": 2,
     }
-    assert Counter(session.channel for session in shop.files[0].sessions) == {
+    assert Counter(session.channel for session in shop.sessions) == {
         "Organic Search": 714,
         "Unassigned": 305,
         "Direct": 190,
@@ -217,13 +218,13 @@ def test_the_channels_of_the_samples(blog, shop):
 
 
 def test_most_visitors_of_the_shop_come_with_a_telephone(shop):
-    devices = Counter(session.device_type for session in shop.files[0].sessions)
+    devices = Counter(session.device_type for session in shop.sessions)
 
     assert devices == {"mobile": 940, "desktop": 267, "tablet": 46}
 
 
 def test_one_feed_campaign_in_two_spellings_is_one_campaign(blog):
-    campaigns = {session.utm_campaign for session in blog.files[0].sessions}
+    campaigns = {session.utm_campaign for session in blog.sessions}
 
     assert campaigns == {"(not set)", "Feed: semicomplete/main (semicomplete.com - Jordan Sissel)"}
 

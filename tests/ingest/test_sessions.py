@@ -3,29 +3,28 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanin.ingest.agents import Agent
-from fanin.ingest.sessions import IDLE_S, REDIRECT_S, Arrival, Hit, Visitor, sessions_of
-from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
+from fanin.ingest.sessions import IDLE_S, REDIRECT_S, sessions_of
+from fanin.warehouse.facts import Arrival, Goal, GoalKind, Hit, PageView, Session, Visitor
 
-VISITOR = Visitor("ES", Agent(False, "mobile", "Safari", "iOS"))
+VISITOR = Visitor("ES", "mobile", "Safari", "iOS")
 GOOGLE = Arrival("google", "organic", referrer="https://www.google.com/")
 NEWS = Arrival("news", "email", "spring", is_tagged=True)
 
 
-def view(at, path="/", *, arrival=None, same_site=False, file=0):
-    return Hit(at, file, same_site, arrival, PageView(at, path))
+def view(at, path="/", *, arrival=None, same_site=False):
+    return Hit(at, same_site, arrival, PageView(at, path), (), VISITOR)
 
 
 def goal(at, name="purchase", *, same_site=True):
-    return Hit(at, 0, same_site, None, None, (Goal(at, GoalKind.CONVERSION, name, 100),))
+    return Hit(at, same_site, None, None, (Goal(at, GoalKind.CONVERSION, name, 100),), VISITOR)
 
 
 def redirect(at, arrival):
-    return Hit(at, 0, False, arrival)
+    return Hit(at, False, arrival, visitor=VISITOR)
 
 
 def sessions(*hits):
-    return [session for _, session in sessions_of(hits, VISITOR)]
+    return list(sessions_of(hits))
 
 
 def sources(*hits):
@@ -130,12 +129,6 @@ def test_the_tags_of_a_page_view_come_before_those_of_its_redirect():
 
 def test_tags_survive_a_second_redirect_that_has_lost_them():
     assert sources(redirect(0, NEWS), redirect(1, GOOGLE), view(2, arrival=GOOGLE)) == [("news", "email", "Email")]
-
-
-def test_a_session_belongs_to_the_file_it_began_in():
-    hits = [view(0, file=1), view(5, file=0), view(IDLE_S * 3, file=0)]
-
-    assert [place for place, _ in sessions_of(hits, VISITOR)] == [1, 0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 10 * IDLE_S), st.booleans(), st.sampled_from([None, GOOGLE, NEWS]))))

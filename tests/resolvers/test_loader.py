@@ -23,7 +23,7 @@ from fanin.resolvers.loader import StatsLoader
 from fanin.schema.context import RequestContext
 from fanin.tests.facts import CountingWarehouse, bought, engine_over, reached, visit, write
 from fanin.tests.questions import ask_needed
-from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult, Snapshot
+from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult, Scans, Snapshot
 
 FACTS = [
     visit("2026-03-10T10:00", "/", "/a", utm_source="google", country="ES", goals=[bought(100), reached("cart")]),
@@ -40,11 +40,13 @@ def warehouse_file(tmp_path: Path) -> Path:
 
 def run(
     path: Path, work: Callable[[RequestContext, CountingWarehouse], Awaitable[Any]], *, max_scans: int = 10
-) -> tuple[Any, list[Scan]]:
+) -> tuple[Any, list[Scans]]:
     async def asked() -> Any:
         with engine_over(path) as (engine, warehouse):
             async with engine.request(max_scans) as context:
-                return await work(context, warehouse), [scan for scan in warehouse.scans if isinstance(scan, Scan)]
+                return await work(context, warehouse), [
+                    scan for scan in warehouse.scans if not isinstance(scan, Listing)
+                ]
 
     return asyncio.run(asked())
 
@@ -75,16 +77,16 @@ def test_the_same_question_twice_is_asked_once(warehouse_file: Path) -> None:
     assert len(scans) == 1
 
 
-def test_all_sixteen_reports_make_three_scans(warehouse_file: Path) -> None:
+def test_rule_3_2_all_sixteen_reports_are_one_scan_of_every_table(warehouse_file: Path) -> None:
     _, scans = run(warehouse_file, load_all(*(name for name, row in ENDPOINTS.items() if row.on_the_page)))
 
-    assert sorted(scan.table for scan in scans) == [Table.GOALS, Table.PAGE_VIEWS, Table.SESSIONS]
+    assert [[scan.table for scan in together] for together in scans] == [list(Table)]
 
 
-def test_every_report_there_is_still_makes_three_scans_and_comparison_rides_along(warehouse_file: Path) -> None:
+def test_rule_3_2_every_report_there_is_still_makes_one_scan_and_comparison_rides_along(warehouse_file: Path) -> None:
     _, scans = run(warehouse_file, load_all(*ENDPOINTS, compare=Compare.PREVIOUS))
 
-    assert [len(scan.windows) for scan in scans] == [2, 2, 2]
+    assert [[len(scan.windows) for scan in together] for together in scans] == [[2, 2, 2]]
 
 
 def test_reports_with_and_without_a_comparison_share_a_scan(warehouse_file: Path) -> None:
@@ -97,7 +99,7 @@ def test_reports_with_and_without_a_comparison_share_a_scan(warehouse_file: Path
 
     _, scans = run(warehouse_file, work)
 
-    assert [len(scan.windows) for scan in scans] == [3]
+    assert [[len(scan.windows) for scan in together] for together in scans] == [[3]]
 
 
 @pytest.mark.parametrize(
@@ -164,16 +166,17 @@ class Troubled:
     def __init__(self, inner: Snapshot, trouble: Callable[[Scan], Awaitable[None]]) -> None:
         self._inner = inner
         self._trouble = trouble
-        self.scans: list[Scan] = []
+        self.scans: list[Scans] = []
 
     @property
     def accounts(self) -> Mapping[str, Account]:
         return self._inner.accounts
 
-    async def scan(self, scan: Scan) -> ScanResult:
-        self.scans.append(scan)
-        await self._trouble(scan)
-        return await self._inner.scan(scan)
+    async def scan_together(self, scans: Scans) -> tuple[ScanResult, ...]:
+        self.scans.append(scans)
+        for scan in scans:
+            await self._trouble(scan)
+        return await self._inner.scan_together(scans)
 
     async def fetch(self, listing: Listing) -> ListingResult:
         return await self._inner.fetch(listing)
@@ -307,12 +310,12 @@ def test_rule_2_2_an_answer_is_ready_when_its_own_scan_is_though_another_asked_w
     async def asked() -> tuple[int, bool]:
         go_on = asyncio.Event()
 
-        async def hold_page_views(scan: Scan) -> None:
-            if scan.table is Table.PAGE_VIEWS:
+        async def hold_the_quarter(scan: Scan) -> None:
+            if scan.windows[0].days == 90:
                 await go_on.wait()
 
-        async with troubled(warehouse_file, hold_page_views) as (context, _):
-            slow = asyncio.create_task(context.loader.load(question(context, "pages")))
+        async with troubled(warehouse_file, hold_the_quarter) as (context, _):
+            slow = asyncio.create_task(context.loader.load(question(context, "pages", period="90d")))
             quick = await asyncio.create_task(context.loader.load(question(context, "sources")))
             waiting = not slow.done()
             go_on.set()
@@ -390,7 +393,7 @@ def test_rule_2_6_a_closed_loader_starts_nothing_more(warehouse_file: Path) -> N
     async def nothing(scan: Scan) -> None:
         return
 
-    async def asked() -> tuple[list[Any], list[Scan]]:
+    async def asked() -> tuple[list[Any], list[Scans]]:
         async with troubled(warehouse_file, nothing) as (context, snapshot):
             waiting = asyncio.create_task(context.loader.load(question(context, "sources")))
             await asyncio.sleep(0)  # asked, and not yet sent anywhere

@@ -10,10 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from fanin.catalog.accounts import Account
 from fanin.rest_compat.etags import etag_of, tag_held
 from fanin.server.settings import ServerSettings
 from fanin.tests.callers import Ask, Clock, closed, document, graphql, key_for, limits, sent
 from fanin.tests.facts import client_of, engine_over, visit, write
+from fanin.tests.upstreams import fanin_served, gateway_over
+from fanin.warehouse.upstream_options import Upstream
 
 
 @pytest.fixture
@@ -252,3 +255,21 @@ def test_what_a_key_may_read_is_part_of_what_it_is_told(warehouse_file: Path, tm
 
     assert first.headers["etag"] != other.headers["etag"]
     assert [response.status_code for response in responses] == [200, 304, 200]
+
+
+def test_what_is_answered_elsewhere_may_change_unseen_and_is_asked_again(warehouse_file: Path) -> None:
+    """A gateway's tags are of what it was told, never of what it was told before."""
+
+    async def ask(address: str) -> list[tuple[int, Any]]:
+        told: list[tuple[int, Any]] = []
+        async with gateway_over(address, Upstream(accounts=(Account("acme"),))) as engine, client_of(engine) as client:
+            for place in BY_GET.values():
+                first = await client.get(place)
+                tag = first.headers.get("etag", '"none"')
+                write(warehouse_file, "acme", [visit("2026-03-18T09:00", channel=f"Email {place}")])
+                second = await client.get(place, headers={"If-None-Match": tag})
+                told.append((second.status_code, second.content != first.content))
+        return told
+
+    with fanin_served(warehouse_file) as address:
+        assert asyncio.run(ask(address)) == [(200, True), (200, True)]

@@ -20,7 +20,7 @@ from fanin.catalog.endpoints import ENDPOINTS
 from fanin.catalog.limits import MAX_BODY_BYTES
 from fanin.schema.engine import Engine
 from fanin.tests.facts import client_of, engine_over, visit, write
-from fanin.warehouse.store import Listing, ListingResult, Scan, ScanResult
+from fanin.warehouse.store import Listing, ListingResult, ScanResult, Scans
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ class Hanging:
     def snapshot(self) -> Hanging:
         return self
 
-    async def scan(self, scan: Scan) -> ScanResult:
+    async def scan_together(self, scans: Scans) -> tuple[ScanResult, ...]:
         self.started.set()
         try:
             await asyncio.Event().wait()

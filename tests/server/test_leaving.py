@@ -130,14 +130,15 @@ def test_a_request_that_does_not_finish_in_its_time_is_cut_off(folder: Path) -> 
 
     told = json.loads(body)
     assert head.startswith(b"HTTP/1.1 503 ")
-    assert b"\r\nretry-after: 30\r\n" in head.lower()
+    assert b"\r\nretry-after: 5\r\n" in head.lower()
     assert (told["error"]["code"], told["error"]["message"]) == (
-        "database_unavailable",
+        "service_unavailable",
         "The server is stopping; try again",
     )
-    assert (code, said.count("\n")) == (0, 2)
-    assert said.splitlines()[0] == "ERROR:    Cancel 1 running task(s), timeout graceful shutdown exceeded"
-    assert said.splitlines()[1].endswith("was cut off: the server's time to finish is over")
+    assert code == 0
+    assert [line.partition("Z ")[2].partition(" [")[0].strip() for line in said.splitlines()] == [
+        "error   Cancel 1 running task(s), timeout graceful shutdown exceeded",
+    ]
 
 
 @on_linux
@@ -150,11 +151,11 @@ def test_a_dead_worker_is_replaced_and_orphans_leave(folder: Path) -> None:
         said = server.process.stderr.readline()
         until(lambda: len(server.workers()) == 2)
         after = server.workers()
-        statuses = {server.status("/readyz") for _ in range(10)}
+        statuses = {server.status("/livez") for _ in range(10)}
         server.process.kill()
         until(lambda: not any(map(is_running, after)))
 
-    assert said == f"worker {before[0]} was ended by signal 9; another takes its place\n"
+    assert said.endswith(f" worker {before[0]} was ended by signal 9; another takes its place\n")
     assert (before[1] in after, before[0] in after) == (True, False)
     assert statuses == {200}
 
@@ -178,8 +179,11 @@ def probed(path: Path, *probes: str, between: Callable[[Any], None] = lambda _: 
     ("probes", "statements"), [(["/livez"] * 9, 0), (["/readyz"] * 9, 1), (["/health", "/readyz"], 1)]
 )
 def test_however_many_probes_there_are_the_warehouse_is_asked_once_a_moment(
-    folder: Path, probes: list[str], statements: int
+    folder: Path, probes: list[str], statements: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "TRUE_FOR_S", 60)
+    monkeypatch.setattr(health, "LOOK_WITHIN_S", 60)
+
     assert probed(folder / "fanin.duckdb", *probes) == ([200] * len(probes), statements)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
+import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -20,9 +23,10 @@ from fanin.catalog.query import Scope, ask
 from fanin.resolvers import shared_answers
 from fanin.resolvers.shared_answers import AWAY_S, Event, SharedAnswers
 from fanin.schema.engine import Engine
+from fanin.server import redis_answers
 from fanin.server.answer_stores import shared_answers as answers_of
 from fanin.server.settings import ServerSettings, read_settings
-from fanin.tests.facts import engine_over, visit, write
+from fanin.tests.facts import client_of, engine_over, visit, write
 from fanin.tests.questions import ask_needed
 from fanin.tests.redis_servers import redis_server
 
@@ -43,6 +47,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def warehouse_file(tmp_path: Path) -> Path:
     write(tmp_path / "w.duckdb", "acme", [visit(country="ES"), visit(country="US")])
     return tmp_path / "w.duckdb"
+
+
+@pytest.fixture(autouse=True)
+def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is not taken for a store that fails."""
+    for name in ("FIND_WITHIN_S", "STORE_WITHIN_S"):
+        monkeypatch.setattr(shared_answers, name, 30)
+    monkeypatch.setattr(redis_answers, "FIND_WITHIN_S", 30)
 
 
 def opened(url: str) -> SharedAnswers:
@@ -149,6 +161,85 @@ def test_what_was_damaged_in_the_store_is_asked_anew_and_replaced(store: str, wa
     assert second == first
     assert third == (first[0], 2, 0)
     assert unreadable == 2
+
+
+@pytest.mark.slow
+def test_a_store_that_hangs_is_not_waited_for_and_is_asked_again_later(
+    store: str, warehouse_file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = [100.0]
+
+    async def work() -> Any:
+        shared = opened(store)
+        shared.clock = lambda: moment[0]
+        before = await asked(warehouse_file, shared, "countries")
+        await shared.stored()
+        client: Any = shared.store.client  # type: ignore[attr-defined]
+        pid = (await client.info("server"))["process_id"]
+        os.kill(pid, signal.SIGSTOP)
+        monkeypatch.setattr(shared_answers, "FIND_WITHIN_S", 0.05)
+        try:
+            hanging = [await asked(warehouse_file, shared, "countries") for _ in range(2)]
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            monkeypatch.setattr(shared_answers, "FIND_WITHIN_S", 30)
+        moment[0] += AWAY_S
+        after = await asked(warehouse_file, shared, "countries")
+        await shared.close()
+        return before, hanging, after, shared.counts
+
+    before, hanging, after, counts = run(work())
+
+    assert hanging == [before, before]
+    assert after == (before[0], 1, 0)
+    assert (counts[Event.FAILED], counts[Event.LEFT_ALONE], counts[Event.FOUND]) == (1, 1, 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "answers are kept per process: their store fails with TimeoutError"
+    ]
+
+
+@pytest.mark.slow
+def test_a_store_that_ends_while_it_is_used_ends_no_answer(warehouse_file: Path, tmp_path: Path) -> None:
+    async def work() -> Any:
+        with redis_server(tmp_path) as url:
+            shared = opened(url)
+            before = await asked(warehouse_file, shared, "countries")
+            await shared.stored()
+        after = await asked(warehouse_file, shared, "countries")
+        await shared.close()
+        return before, after, shared.counts[Event.FAILED]
+
+    before, after, failed = run(work())
+
+    assert (after, failed) == (before, 1)
+
+
+@pytest.mark.slow
+def test_what_became_of_shared_answers_is_in_the_metrics(store: str, warehouse_file: Path) -> None:
+    address = "/api/v1/stats/countries?account_id=acme&start_date=2026-02-20&end_date=2026-03-18"
+
+    async def work() -> list[str]:
+        told = []
+        for _ in range(2):
+            shared = opened(store)
+            with engine_over(warehouse_file) as (engine, _):
+                async with client_of(replace(engine, shared=shared)) as client:
+                    await client.get(address)
+                    await shared.stored()
+                    told.append((await client.get("/metrics")).text)
+            await shared.close()
+        return told
+
+    first, second = run(work())
+
+    assert _shared(first) == {"missing": 1, "stored": 1}
+    assert _shared(second) == {"found": 1}
+
+
+def _shared(metrics: str) -> dict[str, float]:
+    """The counts that are not nothing, by their outcome."""
+    found = re.findall(r'fanin_shared_answers_total\{outcome="(\w+)"\} (\S+)', metrics)
+    return {outcome: float(count) for outcome, count in found if float(count)}
 
 
 # --- a store that fails -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from fanin.catalog.errors import BadRequest
 from fanin.catalog.filters import Filter, Match, make_filter
 from fanin.catalog.periods import Window
 from fanin.tests.facts import visit, write
-from fanin.warehouse import duckdb_reading, held_rows
+from fanin.warehouse import held_rows, scanning
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 from fanin.warehouse.store import Scan, Source
 
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 @contextmanager
 def opened(path: Path, block_bytes: int = 1_000_000) -> Iterator[DuckDBWarehouse]:
-    warehouse = DuckDBWarehouse(path, block_bytes=block_bytes)
+    warehouse = DuckDBWarehouse(path, use_rollups=False, block_bytes=block_bytes)
     try:
         yield warehouse
     finally:
@@ -95,7 +95,7 @@ def test_words_of_a_later_import_pass_the_filters_they_fit(path: Path) -> None:
     assert (before[-1], after[-1]) == ((Source.BLOCK, [2]), (Source.BLOCK, [3]))
 
 
-@pytest.mark.parametrize(("module", "limit"), [(held_rows, "MOST_ROWS"), (duckdb_reading, "ROWS_IN_MEMORY")])
+@pytest.mark.parametrize(("module", "limit"), [(held_rows, "MOST_ROWS"), (scanning, "ROWS_IN_MEMORY")])
 def test_more_rows_than_are_quickly_looked_through_are_left_to_the_engine(
     path: Path, module: object, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

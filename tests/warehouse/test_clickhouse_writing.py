@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -70,11 +70,21 @@ def test_an_import_is_seen_when_it_has_ended_and_not_before(place: ClickHousePla
     assert stored(place) == WHOLE
 
 
+def add_then(place: ClickHousePlace, end: Callable[[], None]) -> None:
+    with writing_clickhouse(place, lease_s=0.5) as writer:
+        writer.put_account("acme")
+        writer.add_sessions("acme", SESSIONS, digest="d", source_name="a.log")
+        end()
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 def test_nothing_of_an_import_that_fails_is_seen_and_the_next_one_adds_it_once(place: ClickHousePlace) -> None:
     write_clickhouse(place, "acme", [])
-    with pytest.raises(KeyboardInterrupt), writing_clickhouse(place) as writer:
-        writer.add_sessions("acme", SESSIONS, digest="d", source_name="a.log")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        add_then(place, interrupt)
     assert (accounts(place), stored(place)) == ({"acme": (1, "None", "None")}, WHOLE)
 
     with writing_clickhouse(place) as writer:
@@ -143,7 +153,7 @@ def test_an_account_has_one_writer_at_a_time_and_others_go_on(place: ClickHouseP
         with writing_clickhouse(place, lease_s=2) as second:
             second.put_account("other")
             second.add_sessions("other", SESSIONS, digest="d", source_name="a.log")
-            with pytest.raises(WarehouseBusy, match="^Another import is writing account acme; wait for it to end$"):
+            with pytest.raises(WarehouseBusy, match=r"^Another import is writing account acme; wait for it to end$"):
                 second.put_account("acme")
         writer.add_sessions("acme", SESSIONS, digest="d", source_name="a.log")
 
@@ -155,10 +165,8 @@ def test_an_account_has_one_writer_at_a_time_and_others_go_on(place: ClickHouseP
 def test_an_importer_that_was_cut_off_for_too_long_publishes_nothing(place: ClickHousePlace) -> None:
     with Gate(place.port) as gate:
         behind = replace(place, port=gate.port)
-        with pytest.raises(WarehouseUnavailable), writing_clickhouse(behind, lease_s=0.5) as writer:
-            writer.put_account("acme")
-            gate.shut()
-            writer.add_sessions("acme", SESSIONS, digest="d", source_name="a.log")
+        with pytest.raises(WarehouseUnavailable):
+            add_then(behind, gate.shut)
 
     assert accounts(place) == {}
 

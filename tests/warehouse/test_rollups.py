@@ -10,16 +10,18 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fanin.catalog.dimensions import Table
 from fanin.catalog.endpoints import ENDPOINTS
-from fanin.catalog.filters import make_filter
+from fanin.catalog.filters import Filter, make_filter
 from fanin.catalog.periods import Window
 from fanin.catalog.query import Granularity, Scope, StatsQuery, ask, groupings
-from fanin.resolvers.planner import fuse, shared_keys
+from fanin.catalog.segments import Segment
+from fanin.resolvers.planner import fuse, gather, shared_key
 from fanin.tests.facts import bought, reached, stored, visit, write
 from fanin.tests.older_layouts import ROLLUP_TABLES, as_layout
 from fanin.tests.questions import ask_needed
@@ -53,15 +55,17 @@ def path(tmp_path: Path) -> Path:
 
 
 def scans_of(query: StatsQuery) -> list[Scan]:
-    return [fuse(key, [query]) for key in shared_keys(query)]
+    key = shared_key(query)
+    assert key is not None
+    return list(fuse(key, [query]))
 
 
-def read(path: Path, *scans: Scan) -> list[ScanResult]:
-    async def told(snapshot: DuckDBSnapshot) -> list[ScanResult]:
+def read(path: Path, *scans: Scan, use_rollups: bool = True) -> list[ScanResult]:
+    async def read_all(snapshot: DuckDBSnapshot) -> list[ScanResult]:
         return [await snapshot.scan(scan) for scan in scans]
 
-    with opened(path) as warehouse:
-        return asyncio.run(told(warehouse.snapshot()))
+    with opened(path, use_rollups=use_rollups) as warehouse:
+        return asyncio.run(read_all(warehouse.snapshot()))
 
 
 # --- which questions they answer -----------------------------------------------------------------------------------
@@ -75,6 +79,76 @@ def test_every_report_without_a_filter_is_read_off_roll_ups(path: Path, report: 
     scans = scans_of(ask_needed(Scope("acme", SPRING, Window(date(2025, 11, 1), date(2026, 1, 20))), report))
 
     assert {result.source for result in read(path, *scans)} == {Source.ROLLUP}
+
+
+SPAIN = make_filter("country", "eq", ["ES"])
+GOOGLE = make_filter("utm_source", "contains", ["goo"])
+PAGE = make_filter("path", "in", ["/", "/15"])
+
+
+@pytest.mark.parametrize(
+    ("report", "filters"),
+    [
+        ("countries", (SPAIN,)),
+        ("overview", (SPAIN,)),
+        ("time_series", (GOOGLE,)),
+        ("sources", (make_filter("utm_source", "ne", ["google"]),)),
+        ("campaigns", (GOOGLE, make_filter("utm_medium", "eq", ["(none)"]))),
+        ("funnel", (GOOGLE,)),
+        ("pages", (PAGE,)),
+        ("landing_pages", (PAGE,)),
+        ("content_groups", (PAGE, make_filter("content_grouping", "eq", ["(not set)"]))),
+    ],
+)
+def test_a_filter_on_their_own_dimensions_is_read_off_them_and_tells_what_the_facts_tell(
+    path: Path, report: str, filters: tuple[Filter, ...]
+) -> None:
+    scope = Scope("acme", SPRING, Window(date(2025, 11, 1), date(2026, 1, 20)), filters)
+    scans = scans_of(ask_needed(scope, report))
+
+    rolled, facts = read(path, *scans), read(path, *scans, use_rollups=False)
+
+    assert [({result.source for result in results}) for results in (rolled, facts)] == [
+        {Source.ROLLUP},
+        {Source.STATEMENT},
+    ]
+    assert [told(result) for result in rolled] == [told(result) for result in facts]
+
+
+def test_so_is_a_segment_of_them(path: Path) -> None:
+    segment = Segment(groups=((GOOGLE,), (make_filter("utm_source", "eq", ["bing"]),)), not_groups=((GOOGLE,),))
+    scans = scans_of(ask(Scope("acme", SPRING, segment=segment), "sources"))
+
+    (rolled,), (facts,) = read(path, *scans), read(path, *scans, use_rollups=False)
+
+    assert (rolled.source, facts.source) == (Source.ROLLUP, Source.STATEMENT)
+    assert told(rolled) == told(facts) != {}
+
+
+def test_what_is_filtered_goes_to_the_facts_with_those_that_have_to() -> None:
+    scope = Scope("acme", SPRING, filters=(SPAIN,))
+    countries, sources = ask(scope, "countries"), ask(scope, "sources")
+
+    gathered = gather([countries, sources])
+
+    assert [(key.source, queries) for key, queries in gathered.items()] == [(Source.STATEMENT, [sources, countries])]
+
+
+def told(result: ScanResult) -> dict[Any, Any]:
+    """The groups that have rows, spelled; the order of groups is no one's business."""
+    spelled: dict[Any, Any] = {}
+    for grouping, groups in result.items():
+        keys = [groups.keys[name].spell(np.arange(groups.height)) for name in grouping]
+        for place, value in enumerate(zip(*keys, strict=True) if keys else [()]):
+            sums = {
+                (window, metric): int(column[place])
+                for window, own in groups.sums.items()
+                for metric, column in own.items()
+                if len(column)
+            }
+            if any(sums.values()):
+                spelled[grouping, value] = sums
+    return spelled
 
 
 @pytest.mark.parametrize("report", LISTED)
@@ -99,9 +173,9 @@ def test_what_they_do_not_know_is_read_from_the_facts(path: Path, query: StatsQu
 def test_one_tile_that_they_cannot_tell_does_not_take_the_others_to_the_facts() -> None:
     scope = Scope("acme", SPRING)
 
-    keys = {*shared_keys(ask(scope, "pages")), *shared_keys(ask(scope, "pages", include=["device"]))}
+    gathered = gather([ask(scope, "pages"), ask(scope, "pages", include=["device"])])
 
-    assert {key.source for key in keys} == {Source.ROLLUP, Source.STATEMENT}
+    assert {key.source for key in gathered} == {Source.ROLLUP, Source.STATEMENT}
 
 
 def test_their_numbers_and_dimensions_are_as_they_are_stored() -> None:

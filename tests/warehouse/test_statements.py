@@ -24,7 +24,7 @@ from fanin.catalog.metrics import METRICS
 from fanin.catalog.periods import Window
 from fanin.catalog.segments import SEGMENT_FIELDS, SEGMENT_OPERATORS, Segment
 from fanin.tests.facts import bought, moment, reached, visit, write
-from fanin.warehouse import duckdb_reading, hot
+from fanin.warehouse import hot, scanning
 from fanin.warehouse.duckdb_reading import DuckDBSnapshot, DuckDBWarehouse
 from fanin.warehouse.facts import Goal, GoalKind, PageView, Session
 from fanin.warehouse.statements import build_rows_statement, build_statement
@@ -45,7 +45,8 @@ Told = dict[tuple[Any, ...], dict[Window, dict[str, int]]]
     ids=["grouped by the engine", "grouped here", "rolled up where it can be", "held in memory"],
 )
 def either_way(request, monkeypatch):
-    monkeypatch.setattr(duckdb_reading, "ROWS_IN_MEMORY", request.param)
+    monkeypatch.setattr(scanning, "ROWS_IN_MEMORY", request.param)
+    monkeypatch.setattr(scanning, "FEW_GROUPINGS", 0)
     monkeypatch.setattr(hot, "HOT_SCANS", 1)
     return request.param
 

@@ -89,11 +89,19 @@ def address(served: tuple[FaultyUpstream, str]) -> str:
 Over = Callable[[Engine], Awaitable[Any]]
 
 
-def over(address: str, work: Over, waits: Waits, options: Upstream | None = None, **given: Any) -> Any:
+def over(
+    address: str,
+    work: Over,
+    waits: Waits,
+    options: Upstream | None = None,
+    *,
+    limits: ClientLimits = QUICK,
+    cache_bytes: int = 0,
+) -> Any:
     """What ``work`` makes of a gateway in front of the address."""
 
     async def run() -> Any:
-        async with gateway_over(address, options, pace=waits.pace, **({"limits": QUICK} | given)) as engine:
+        async with gateway_over(address, options, pace=waits.pace, limits=limits, cache_bytes=cache_bytes) as engine:
             return await work(engine)
 
     return asyncio.run(run())
@@ -258,7 +266,7 @@ def test_an_upstream_that_keeps_failing_is_left_alone_and_then_tried_by_one(
     broken = replies({}, 500)
     upstream.does(broken)
     limits = replace(QUICK, attempts=1, breaker=BreakerLimits(failures=3, rest_s=5.0))
-    standings: list[tuple[int, Any]] = []
+    standings: list[tuple[int, Any, int]] = []
 
     async def work(engine: Engine) -> None:
         async with client_of(engine) as client:
@@ -500,7 +508,7 @@ def test_no_more_connections_are_open_than_allowed(upstream: FaultyUpstream, add
 
 # --- what is kept -------------------------------------------------------------------------------------------------
 
-KEPT = {"cache_bytes": 1_000_000}
+ROOM = 1_000_000  # bytes
 
 
 def test_a_reply_is_kept_for_as_long_as_it_says(upstream: FaultyUpstream, address: str, waits: Waits) -> None:
@@ -514,7 +522,7 @@ def test_a_reply_is_kept_for_as_long_as_it_says(upstream: FaultyUpstream, addres
             counts.append(len(upstream.asked))
         return counts
 
-    assert over(address, work, waits, **KEPT) == [1, 1, 2]
+    assert over(address, work, waits, cache_bytes=ROOM) == [1, 1, 2]
 
 
 @pytest.mark.parametrize("directives", ["no-store, max-age=60", "", "no-cache", "max-age=0", "max-age=soon"])
@@ -523,7 +531,7 @@ def test_what_must_not_be_kept_is_asked_each_time(
 ) -> None:
     upstream.does(answers(RESULTS, **({"cache_control": directives} if directives else {})))
 
-    over(address, asking(times=2), waits, **KEPT)
+    over(address, asking(times=2), waits, cache_bytes=ROOM)
 
     assert len(upstream.asked) == 2
 
@@ -534,7 +542,7 @@ def test_what_has_an_etag_is_asked_for_on_the_condition_that_it_changed(
     tagged = answers(RESULTS, etag='"v1"', cache_control="no-cache")
     upstream.does(tagged, replies(b"", 304, etag='"v1"'), WELL)
 
-    one, same, other = over(address, asking(times=3), waits, **KEPT)
+    one, same, other = over(address, asking(times=3), waits, cache_bytes=ROOM)
 
     assert one == same == other
     assert [asked.headers.get("if-none-match") for asked in upstream.asked] == [None, '"v1"', '"v1"']
@@ -545,7 +553,7 @@ def test_a_not_modified_without_a_question_for_it_is_no_answer(
 ) -> None:
     upstream.does(replies(b"", 304))
 
-    assert over(address, asking(), waits, **KEPT) == [UNAVAILABLE]
+    assert over(address, asking(), waits, cache_bytes=ROOM) == [UNAVAILABLE]
 
 
 def test_without_room_nothing_is_kept(upstream: FaultyUpstream, address: str, waits: Waits) -> None:
