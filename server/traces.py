@@ -6,8 +6,6 @@ caller but the ids of accounts.
 
 from __future__ import annotations
 
-from typing import Any
-
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from starlette.datastructures import Headers

@@ -28,7 +28,7 @@ from fanin.warehouse.clickhouse_tables import create_statements
 from fanin.warehouse.rollup_reading import build_rollup_statement
 from fanin.warehouse.rollups import Rollup
 from fanin.warehouse.statements import build_listing, build_rows_statement, build_statement
-from fanin.warehouse.store import Column, Listing, Scan
+from fanin.warehouse.store import Column, Listing, Scan, Scans
 
 GOLDEN = Path(__file__).parent / "golden"
 TABLES = Path(__file__).parent / "golden_tables"
@@ -67,10 +67,10 @@ def statements(report: str, dialect: str) -> str:
     return ";\n\n".join(texts) + ";\n"
 
 
-def _scans(query: StatsQuery, *, rolled_up: bool = False) -> list[Scan]:
+def _scans(query: StatsQuery, *, rolled_up: bool = False) -> Scans:
     """The scans of a question; of what has to be rolled up and is not, none."""
     key = shared_key(query)
-    return [*fuse(key, [query])] if key and (key.rolled_up or not rolled_up) else []
+    return fuse(key, [query]) if key and (key.rolled_up or not rolled_up) else ()
 
 
 def _unfiltered(scan: Scan, rollup: Rollup) -> Column:

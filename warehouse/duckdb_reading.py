@@ -33,7 +33,7 @@ from .words import Words
 
 log = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", Scans, Listing)
 Told = TypeVar("Told")
 
 # The interpreter lock is taken several times per statement, so more threads than cores only wait for each other.
@@ -183,9 +183,10 @@ def _told_failures(read: Callable[[AccountCursor, Asked], Told], cursor: Account
         cursor.close()
 
 
-def _has_patterns(asked: Scan | Listing) -> bool:
+def _has_patterns(asked: Scans | Listing) -> bool:
     """Whether a caller's pattern is matched by the engine; a segment may have one too."""
-    return asked.segment is not None or any(condition.match is Match.REGEX for condition in asked.filters)
+    first = asked if isinstance(asked, Listing) else asked[0]  # scans that share a statement are about the same rows
+    return first.segment is not None or any(condition.match is Match.REGEX for condition in first.filters)
 
 
 def _interrupt(running: Future[Any], cursor: AccountCursor, loop: asyncio.AbstractEventLoop) -> None:
