@@ -5,7 +5,7 @@ WAREHOUSE ?= var/fanin.duckdb
 
 NODE_FOLDERS := tests/audits tests/clients
 
-.PHONY: run test test-pythons setup check node chdb fix golden bench soak clean
+.PHONY: run test test-pythons audit setup check node chdb fix golden bench soak clean
 
 run: .venv/.installed
 	@$(BIN)/python samples/load.py $(WAREHOUSE)
@@ -17,6 +17,12 @@ test: check node
 # Every supported Python that is on PATH: installed, imported, asked a batch.
 test-pythons:
 	.ci/pythons
+
+# Known vulnerabilities of what is installed; in an environment of its own, as the tool brings much along.
+audit: setup
+	@{ $(BIN)/python -m venv .venv/audit && .venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit 2>/dev/null; } \
+	  && .venv/audit/bin/pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	  || { test -x .venv/audit/bin/pip-audit || echo "pip-audit cannot be installed from here, so nothing was audited."; test ! -x .venv/audit/bin/pip-audit; }
 
 setup: .venv/.ready
 
@@ -31,7 +37,7 @@ fix: setup
 	$(BIN)/ruff check --fix .
 
 golden: setup
-	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py tests/server/test_operating.py
+	FANIN_GOLDEN=rewrite $(BIN)/pytest tests/test_golden.py tests/test_readme.py tests/schema/test_sdl.py tests/ingest/test_docs.py tests/server/test_operating.py tests/faults/test_beside.py
 
 # For tests/server/test_audits.py and test_clients.py.
 node: $(NODE_FOLDERS:%=%/node_modules/.installed)

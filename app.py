@@ -63,14 +63,15 @@ def create_app(engine: Engine, settings: ServerSettings | None = None) -> Starle
     shared = shared_answers(settings)
     engine = replace(engine, shared=shared or engine.shared)
     traffic = Traffic()
-    metrics = Metrics(engine, traffic, dropped_lines)
+    turns = admission(settings.load)
+    metrics = Metrics(engine, traffic, turns, dropped_lines)
     traffic.observers = (log_request, metrics.observe)
     tracing = _tracing(settings)
     on_read = _to_all(metrics.observe_read, *(traces.observe_read for traces in tracing))
     engine = replace(
         engine,
         documents=Documents(settings.documents),
-        admission=admission(settings.load),
+        admission=turns,
         deadline_ms=settings.load["deadline_ms"],
         on_read=on_read,
     )

@@ -33,6 +33,7 @@ from fanin.app import create_app
 from fanin.resolvers.cache import AnswerCache
 from fanin.schema.engine import Engine
 from fanin.server.serving import Server, server_config
+from fanin.warehouse.manifest import read_manifest
 
 from .batch_server import create_server
 from .data import make_account
@@ -81,7 +82,7 @@ def measure_doors(folder: Path, page_views: int, rounds: int, requests: int, mix
 
 
 async def _measure(path: Path, rounds: int, requests: int) -> tuple[dict[str, Taken], list[Served], float, float]:
-    plain = PlainStatements(path)
+    plain = PlainStatements(read_manifest(path).entries[ACCOUNT].file)
     kept = Engine(_warehouse(path, ROOM_BYTES), clock=lambda: NOW, cache=AnswerCache(ROOM_BYTES))
     cube = Engine(_warehouse(path, ROOM_BYTES), clock=lambda: NOW)
     await _warm(kept, cube)

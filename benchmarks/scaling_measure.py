@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 import orjson
 
+from fanin.catalog.dimensions import Table
 from fanin.catalog.endpoints import ENDPOINTS
 from fanin.catalog.filters import make_filter
 from fanin.catalog.periods import Window
@@ -33,6 +34,7 @@ from fanin.tests.processes import Served, serving
 from fanin.tests.redis_servers import redis_server
 from fanin.warehouse.duckdb_reading import DuckDBWarehouse
 from fanin.warehouse.manifest import read_manifest
+from fanin.warehouse.rollups import by_day, by_month
 
 from .data import DAYS, make_account
 from .import_speed import SAMPLES, SHOP
@@ -68,6 +70,7 @@ def measure(page_views: list[int]) -> Constants:
         accounts = [_account_measured(folder, number, taken) for number in range(len(page_views))]
         kept, stored = asyncio.run(_answer_bytes(folder))
         events = _events_per_session(folder, len(page_views) - 1)
+        speed, line_bytes = _imported(folder)
         with serving(folder, environment=_room(Way.KEPT)) as server:
             process_bytes = _resident(server)
             kept_get = _get_ms(server)
@@ -80,7 +83,8 @@ def measure(page_views: list[int]) -> Constants:
             answer_bytes=kept,
             stored_bytes=stored,
             process_bytes=process_bytes,
-            import_lines_per_cpu_s=_import_speed(folder),
+            import_lines_per_cpu_s=speed,
+            line_bytes=line_bytes,
         )
 
 
@@ -101,7 +105,7 @@ def _account_measured(folder: Path, number: int, taken: dict[Way, list[float]]) 
         names = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
         blocks = {name: _blocks(connection, name) for name in names}
         (sessions,) = connection.execute("SELECT count(*) FROM sessions").fetchone() or (0,)
-        rolled = [name for name in names if name not in (*FACT_TABLES, "lexicon", "imports", "fanin_meta")]
+        rolled = ["combinations", *(name(table) for table in Table for name in (by_day, by_month))]
         rows = sum((connection.execute(f"SELECT count(*) FROM {name}").fetchone() or (0,))[0] for name in rolled)
         between = [(day - date(1970, 1, 1)).days for day in (WINDOW.start, WINDOW.end)]
         (window,) = connection.execute(
@@ -259,10 +263,14 @@ def _resident(server: Served) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _import_speed(folder: Path) -> float:
-    """Lines of a log that a second of the processor brings into a warehouse."""
+def _imported(folder: Path) -> tuple[float, float]:
+    """Lines of a log that a second of the processor brings into a warehouse, and bytes that it remembers of each."""
     log = folder / "shop.log.gz"
     log.write_bytes(SHOP.read_bytes() * 2)
     began = time.process_time()
     summary = import_log([log], "shop", folder / "import.duckdb", read_site_rules(SAMPLES / "shop.toml"))
-    return summary.lines / (time.process_time() - began)
+    speed = summary.lines / (time.process_time() - began)
+    file = read_manifest(folder / "import.duckdb").entries["shop"].file
+    with duckdb.connect(str(file), read_only=True) as connection:
+        (known,) = connection.execute("SELECT count(*) FROM lines").fetchone() or (1,)
+        return speed, _blocks(connection, "lines") / known

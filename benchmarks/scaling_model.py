@@ -59,6 +59,7 @@ class Constants:
     stored_bytes: int  # the same in the shared store
     process_bytes: int  # resident, before anything is held
     import_lines_per_cpu_s: float
+    line_bytes: float  # on disk, of what is remembered of a line so that it counts once
 
     def by_size(self, field: str, sessions_per_day: float) -> float:
         """A measured number of an account of that size: a straight line between logarithms."""
@@ -186,6 +187,7 @@ class FleetNeeds:
     sessions_per_day: float
     facts_tb: float
     rollups_tb: float
+    lines_tb: float
     import_cores: float
     peak_per_s: float
     gateway_cores: float
@@ -208,6 +210,7 @@ def fleet_needs(constants: Constants, workload: Workload) -> FleetNeeds:
     facts = sessions * workload.days_kept * constants.facts_bytes_per_session
     rows = sum(constants.by_size("rollup_rows", size) / constants.days for size in sizes)
     rollups = rows * workload.days_kept * constants.rollup_bytes_per_row
+    lines = workload.events_per_day * workload.days_kept * constants.line_bytes
     new_share = 1 - workload.kept_share - workload.filtered_share
     gateway_ms = (
         workload.kept_share * constants.told_ms(Way.FOUND)
@@ -225,6 +228,7 @@ def fleet_needs(constants: Constants, workload: Workload) -> FleetNeeds:
         sessions_per_day=sessions,
         facts_tb=facts / 1e12,
         rollups_tb=rollups / 1e12,
+        lines_tb=lines / 1e12,
         import_cores=imported,
         peak_per_s=workload.peak_per_s,
         gateway_cores=gateway_cores,
@@ -232,7 +236,7 @@ def fleet_needs(constants: Constants, workload: Workload) -> FleetNeeds:
         cubes_gb=cubes / 1e9,
         store_gb=workload.dashboards_per_day * (1 - workload.kept_share) / 4 * constants.stored_bytes / 1e9,
         gateways=max(2, math.ceil(gateway_cores / BUSY / GATEWAY.cores)),
-        shards_for_disk=math.ceil((facts + rollups) / 1e12 / (SHARD.disk_tb * 0.7)),
+        shards_for_disk=math.ceil((facts + rollups + lines) / 1e12 / (SHARD.disk_tb * 0.7)),
         shards_for_scans=math.ceil(scan_cores / BUSY / SHARD.cores),
     )
 
@@ -257,7 +261,7 @@ def limits_alone(constants: Constants, workload: Workload) -> list[Limit]:
     largest = account_needs(constants, workload, 1, 0)
     rewritten_s = largest.disk_gb * 1_000 / REWRITTEN_MB_PER_S
     limits = [
-        Limit("disk", 100 * (needs.facts_tb + needs.rollups_tb) / ALONE.disk_tb),
+        Limit("disk", 100 * (needs.facts_tb + needs.rollups_tb + needs.lines_tb) / ALONE.disk_tb),
         Limit("cores for imports", 100 * needs.import_cores / (ALONE.cores / 2)),
         Limit("an hourly import of the largest account", 100 * rewritten_s / 3_600),
         Limit("cores for questions", 100 * (needs.gateway_cores + needs.scan_cores) / (ALONE.cores / 2 * BUSY)),

@@ -172,7 +172,8 @@ def _sizes(constants: Constants) -> Iterable[str]:
         f"{constants.block_bytes_per_session:.0f} bytes a session for rows in memory. A process begins with "
         f"{_mb(constants.process_bytes)}; the {len(REPORTS)} answers of a dashboard are kept in {_mb(constants.answer_bytes)} "
         f"and stored for others in {constants.stored_bytes / 1e3:,.0f} kB. An import brings in "
-        f"{constants.import_lines_per_cpu_s:,.0f} lines of a log with a second of one core.",
+        f"{constants.import_lines_per_cpu_s:,.0f} lines of a log with a second of one core, and remembers {constants.line_bytes:.1f} bytes of each, so that it counts "
+        "once. The hits that it keeps beside, to cut sessions anew when a late one comes, are in none of these figures.",
     )
 
 
@@ -215,6 +216,7 @@ def _fleet(constants: Constants, workload: Workload) -> Iterable[str]:
         ("sessions a day", f"{needs.sessions_per_day / 1e6:,.0f} M"),
         (f"facts of {workload.days_kept} days", f"{needs.facts_tb:,.1f} TB"),
         ("their roll-ups", f"{needs.rollups_tb:,.2f} TB"),
+        ("what is remembered of every line", f"{needs.lines_tb:,.1f} TB"),
         ("cores for imports, at the busiest", f"{needs.import_cores:,.1f}"),
         ("dashboards a second, at the busiest", f"{needs.peak_per_s:,.0f}"),
         ("cores for everything but scans", f"{needs.gateway_cores:,.1f}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -45,10 +45,31 @@ class Identity:
         return scope in self.scopes or any(scope in IMPLIED_SCOPES.get(held, ()) for held in self.scopes)
 
     def readable(self, accounts: Mapping[str, Account]) -> Mapping[str, Account]:
-        """Those of the accounts that may be read."""
+        """Those of the accounts that may be read.
+
+        Where another server decides, any may be tried and none is listed: what is shown may be made up.
+        """
+        if self.shown:
+            return Unlisted(accounts)
         if self.accounts is None:
             return accounts
         return {account_id: accounts[account_id] for account_id in sorted(self.accounts & accounts.keys())}
+
+
+class Unlisted(Mapping[str, Account]):
+    """Accounts that can be named and not looked through."""
+
+    def __init__(self, accounts: Mapping[str, Account]) -> None:
+        self._accounts = accounts
+
+    def __getitem__(self, account_id: str) -> Account:
+        return self._accounts[account_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 ANYONE = Identity("anyone", accounts=None, scopes=frozenset({READ_STATS}))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import os
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +27,11 @@ else:
 
 CHUNK = 1 << 20  # bytes of text read at once
 STANDARD_INPUT = Path("-")
+
+# How many times its compressed size a file may be once it is large; a log is about ten times, and hardly ever a hundred.
+MAX_EXPANSION = "FANIN_MAX_EXPANSION"
+USUAL_EXPANSION = 300
+ALWAYS_TAKEN_BYTES = 64 << 20  # whatever their compressed size
 
 # First bytes of a file, what it is called, how it is opened.
 COMPRESSIONS: tuple[tuple[bytes, str, Callable[[IO[bytes]], Any]], ...] = (
@@ -69,8 +76,13 @@ class LogFile:
         try:
             with on_disk(self.path).open("rb") as raw:
                 compression, content = _decompressed(raw)
+                most = _most_expansion()
+                taken = 0
                 with closing(content):
                     while chunk := content.read(CHUNK):
+                        taken += len(chunk)
+                        if compression and taken > max(ALWAYS_TAKEN_BYTES, most * raw.tell()):
+                            raise self._bomb(compression, most)
                         self._hash.update(chunk)
                         if self._on_bytes:
                             self._on_bytes(raw.tell())
@@ -82,10 +94,24 @@ class LogFile:
                 raise self._damaged(compression) from error
             raise ImportRefused(f"'{self.path}' cannot be read: {error.strerror or error}.") from error
 
+    def _bomb(self, compression: str, most: int) -> ImportRefused:
+        return ImportRefused(
+            f"'{self.path}' is over {most} times its size when {compression} is taken off, as no log is; "
+            f"{MAX_EXPANSION} says how many times are accepted."
+        )
+
     def _damaged(self, compression: str) -> ImportRefused:
         return ImportRefused(
             f"'{self.path}' is a damaged or cut off {compression} file; a whole one or plain text is accepted."
         )
+
+
+def _most_expansion() -> int:
+    """A variable rather than an option, as processes that read files beside this one read it too."""
+    text = os.environ.get(MAX_EXPANSION) or str(USUAL_EXPANSION)
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        raise ImportRefused(f"{MAX_EXPANSION} must be a whole number from 1, got '{text[:40]}'.")
+    return int(text)
 
 
 def digest_of(path: Path) -> str:

@@ -26,12 +26,15 @@ class ReportLoader(Loader):
         super().__init__()
         self._snapshot = snapshot
         self._flights = flights or Flights()
+        self._composing: list[asyncio.Task[Answer]] = []
+        self._closed = False
         snapshot.take_turns(asyncio.Semaphore(max_calls))
 
     def _stop(self) -> Sequence[asyncio.Task[Any]]:
-        for answer in self._answers:
-            answer.cancel()
-        return self._answers
+        self._closed = True
+        for composing in self._composing:
+            composing.cancel()
+        return self._composing
 
     async def _start_answers(self, queries: Sequence[StatsQuery]) -> list[asyncio.Future[Answer]]:
         for query in queries:
@@ -39,8 +42,13 @@ class ReportLoader(Loader):
         return [self._begin(self._answer, query) for query in queries]
 
     async def _answer(self, query: StatsQuery) -> Answer:
+        if self._closed:
+            raise asyncio.CancelledError
+        account = self._snapshot.accounts[query.scope.account]
+        composing = asyncio.create_task(compose(query, self._report, account))
+        self._composing.append(composing)
         try:
-            return await compose(query, self._report, self._snapshot.accounts[query.scope.account])
+            return await composing
         finally:
             self._tell_cost()
 

@@ -178,7 +178,7 @@ def _counters(settings: ServerSettings) -> Counters:
         from .redis_counters import open_redis
     except ModuleNotFoundError:  # an extra, so it cannot be imported above
         raise BadRequest("FANIN_RATE_LIMIT_STORE needs a client: install fanin[redis]") from None
-    return open_redis(settings.rate_limit_store)
+    return open_redis(settings.rate_limit_store, fails_closed=settings.rate_limits_fail_closed)
 
 
 def _token_reader(settings: ServerSettings) -> TokenReader | None:

@@ -23,10 +23,14 @@ log = logging.getLogger(__name__)
 
 _CALLERS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+# On every answer that does not say otherwise: pages say what they load, files and tagged answers that they may be kept.
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
 }
 
 

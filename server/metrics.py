@@ -25,6 +25,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from ..catalog.errors import StatsError
 from ..resolvers.loader import FinishedRead
 from ..resolvers.shared_answers import Event
+from ..resolvers.turns import Turns
 from ..schema.engine import Engine
 from ..warehouse.store import ReportWarehouse
 from .observing import Observation, Traffic
@@ -80,6 +81,11 @@ METRICS: dict[str, MetricRow] = {
             _SECONDS,
         ),
         MetricRow("fanin_requests_under_way", Kind.SUM, "requests and live connections that have not ended"),
+        MetricRow("fanin_requests_running", Kind.SUM, "of them, those that were let in and have their turn"),
+        MetricRow("fanin_requests_waiting", Kind.SUM, "of them, those that wait for their turn"),
+        MetricRow("fanin_requests_turned_away_total", Kind.COUNTER, "requests refused because too many were waiting"),
+        MetricRow("fanin_scans_running", Kind.SUM, "reads of the warehouse that are under way"),
+        MetricRow("fanin_scans_waiting", Kind.SUM, "reads of the warehouse that wait for their turn"),
         MetricRow("fanin_sent_bytes_total", Kind.COUNTER, "bytes of answers' bodies, after compression", ("route",)),
         MetricRow(
             "fanin_request_scans", Kind.HISTOGRAM, "scans that one request with questions cost", ("route",), _SCANS
@@ -132,13 +138,20 @@ METRICS: dict[str, MetricRow] = {
 class Metrics:
     """The metrics of one process, or its part of those of a server with several."""
 
-    def __init__(self, engine: Engine, traffic: Traffic, dropped_lines: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, engine: Engine, traffic: Traffic, turns: Turns, dropped_lines: Callable[[], int] = lambda: 0
+    ) -> None:
         self._engine = engine
         self._traffic = traffic
-        self._dropped_lines = dropped_lines
-        self._counted_dropped = 0
+        self._turns = turns
+        self._counted_elsewhere: dict[str, Callable[[], int]] = {
+            "fanin_log_lines_dropped_total": dropped_lines,
+            "fanin_requests_turned_away_total": lambda: turns.refused,
+        }
+        self._counted = dict.fromkeys(self._counted_elsewhere, 0)
         self._counted_shared: dict[Event, int] = {}
         self._seen: tuple[int, int] | None = None
+        self._found: dict[tuple[str, ...], Any] = {}
         self._registry = CollectorRegistry()
         self._of: dict[str, Any] = {name: _made(row, self._registry) for name, row in METRICS.items()}
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -148,22 +161,33 @@ class Metrics:
     def observe(self, seen: Observation) -> None:
         """Count one request that has ended."""
         of, cost = self._of, seen.notes.cost
-        of["fanin_requests_total"].labels(seen.route, seen.method, str(seen.status)).inc()
-        of["fanin_request_seconds"].labels(seen.route).observe(seen.began_ms / 1000)
-        of["fanin_sent_bytes_total"].labels(seen.route).inc(seen.body_bytes)
+        self._labelled("fanin_requests_total", seen.route, seen.method, str(seen.status)).inc()
+        self._labelled("fanin_request_seconds", seen.route).observe(seen.began_ms / 1000)
+        self._labelled("fanin_sent_bytes_total", seen.route).inc(seen.body_bytes)
         if not cost.fields:
             return
-        of["fanin_request_scans"].labels(seen.route).observe(cost.scans)
+        self._labelled("fanin_request_scans", seen.route).observe(cost.scans)
         of["fanin_questions_total"].inc(cost.fields)
-        of["fanin_questions_identical_total"].inc(cost.identical)
-        of["fanin_questions_kept_total"].inc(cost.cache_hits)
-        of["fanin_reads_joined_total"].inc(cost.joined)
+        for name, count in (
+            ("fanin_questions_identical_total", cost.identical),
+            ("fanin_questions_kept_total", cost.cache_hits),
+            ("fanin_reads_joined_total", cost.joined),
+        ):
+            if count:
+                of[name].inc(count)
 
     def observe_read(self, read: FinishedRead) -> None:
         """Count one read of the warehouse that has ended."""
         source = read.source.value if read.source else "failed"
-        self._of["fanin_scan_seconds"].labels(source).observe(read.duration_ms / 1000)
+        self._labelled("fanin_scan_seconds", source).observe(read.duration_ms / 1000)
         self._of["fanin_scan_rows_total"].inc(read.rows)
+
+    def _labelled(self, name: str, *labels: str) -> Any:
+        """The one of a metric with these labels; the library takes longer to find it than to count."""
+        metric = self._found.get((name, *labels))
+        if metric is None:
+            metric = self._found[name, *labels] = self._of[name].labels(*labels)
+        return metric
 
     async def keep_fresh(self) -> None:
         """Look at what no request tells, again and again: another process may be the one that is asked."""
@@ -175,9 +199,14 @@ class Metrics:
         of = self._of
         of["fanin_requests_under_way"].set(self._traffic.under_way)
         of["fanin_answers_kept_bytes"].set(self._engine.cache.size_bytes)
-        dropped = self._dropped_lines()
-        of["fanin_log_lines_dropped_total"].inc(dropped - self._counted_dropped)
-        self._counted_dropped = dropped
+        of["fanin_requests_running"].set(self._turns.running)
+        of["fanin_requests_waiting"].set(self._turns.waiting)
+        of["fanin_scans_running"].set(self._engine.gate.running)
+        of["fanin_scans_waiting"].set(self._engine.gate.waiting)
+        for name, count in self._counted_elsewhere.items():
+            counted = count()
+            of[name].inc(counted - self._counted[name])
+            self._counted[name] = counted
         self._count_shared()
         self._look_at_data()
         of["fanin_resident_memory_bytes"].set(_resident_bytes())

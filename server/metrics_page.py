@@ -57,7 +57,7 @@ async def _check(request: Request, callers: Callers, token: str) -> None:
         identity = callers.anyone(request)
         shown = request.headers.get("authorization", "")
         refusal = None if is_token(shown, token) else Unauthorized("Show FANIN_METRICS_TOKEN as a bearer token")
-    elif refusal is None and identity.accounts is not None:
+    elif refusal is None and (identity.accounts is not None or identity.shown):  # what is shown may be made up
         refusal = Forbidden("Metrics tell of all accounts; show a key for all of them")
     if refusal is not None:
         standing = await callers.count(identity, refusal, METRICS_PATH)

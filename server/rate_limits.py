@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from ..catalog.errors import RateLimitExceeded
 from ..catalog.identity import Identity, Means
 from ..catalog.plans import PLANS, WINDOW_S
 from ..schema.reading import Reader
-from .counters import Counters
+from .counters import AWAY_S, Counters, CountersAway
 
 STATS_PREFIX = "/api/v1/stats/"
 KEY_FLOOR = 30
@@ -32,7 +33,7 @@ class Standing:
     remaining: int
     reset: int  # Unix seconds
     retry_after_s: int
-    refusal: RateLimitExceeded | None = None
+    refusal: RateLimitExceeded | CountersAway | None = None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -75,7 +76,10 @@ class RateLimits:
         allowance = allowance_of(identity, path)
         costs = _cost_names(identity)
         amounts = {allowance.bucket: requests, **dict.fromkeys(costs, 0)}
-        used, scans, rows = await self._counters.add(self._window(), amounts)
+        try:
+            used, scans, rows = await self._counters.add(self._window(), amounts)
+        except CountersAway as away:
+            return replace(self._standing(allowance, allowance.requests, away), retry_after_s=math.ceil(AWAY_S))
         running = self._running.get(identity.name, ())
         scans += sum(max(1, reader.scans) for reader in running)
         rows += sum(reader.rows for reader in running)
@@ -97,7 +101,8 @@ class RateLimits:
         self.stop(reader)
         if reader.scans:
             costs = (reader.scans, reader.rows)
-            await self._counters.add(self._window(), dict(zip(_cost_names(reader.identity), costs, strict=True)))
+            with suppress(CountersAway):  # the answer has been given
+                await self._counters.add(self._window(), dict(zip(_cost_names(reader.identity), costs, strict=True)))
 
     def uncounted(self) -> Standing:
         """For a server that counts no one: the largest plan, always full, which is less than it will serve."""
@@ -109,7 +114,7 @@ class RateLimits:
     def _window(self) -> int:
         return math.floor(self._clock() / WINDOW_S)
 
-    def _standing(self, allowance: Allowance, used: int, refusal: RateLimitExceeded | None) -> Standing:
+    def _standing(self, allowance: Allowance, used: int, refusal: RateLimitExceeded | CountersAway | None) -> Standing:
         reset = (self._window() + 1) * WINDOW_S
         wait = max(1, math.ceil(reset - self._clock()))
         return Standing(allowance.requests, max(0, allowance.requests - used), reset, wait, refusal)

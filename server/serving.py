@@ -56,6 +56,7 @@ def server_config(app: Any, manners: Manners | None = None, **options: Any) -> u
         log_config=None,  # messages go where all others go (log_output.py)
         log_level="warning",
         access_log=False,
+        server_header=False,
         lifespan="on",
         ws_max_size=MAX_GRAPHQL_BYTES,
         timeout_graceful_shutdown=manners.grace_s,

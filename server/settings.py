@@ -32,6 +32,7 @@ JWT_PUBLIC_KEY = "FANIN_JWT_PUBLIC_KEY"
 JWT_PLAN = "FANIN_JWT_PLAN"
 RATE_LIMIT = "FANIN_RATE_LIMIT"
 RATE_LIMIT_STORE = "FANIN_RATE_LIMIT_STORE"
+RATE_LIMIT_STORE_AWAY = "FANIN_RATE_LIMIT_STORE_AWAY"
 CACHE_STORE = "FANIN_CACHE_STORE"
 CORS_ORIGINS = "FANIN_CORS_ORIGINS"
 ALLOWED_HOSTS = "FANIN_ALLOWED_HOSTS"
@@ -66,6 +67,8 @@ SETTINGS: dict[str, str] = {
     RATE_LIMIT: f"requests per minute and address for callers without a key; {ANONYMOUS.requests} unless said, and "
     "none on a loopback host that is open",
     RATE_LIMIT_STORE: "where several processes count together: redis://host:6379/0",
+    RATE_LIMIT_STORE_AWAY: "what happens while that store cannot be reached: open lets each process count for itself, closed "
+    "answers 503; open unless said",
     CACHE_STORE: "where several processes keep answers together: redis://host:6379/0",
     CORS_ORIGINS: "origins whose pages may ask, joined by commas, or *",
     ALLOWED_HOSTS: "names the server goes by beside those of the loopback, joined by commas, such as *.example.com, or *; "
@@ -122,6 +125,7 @@ class ServerSettings:
     may_be_open: bool = True  # as long as there are no keys and no tokens
     open_limit: int | None = None  # requests per minute and address of an open server; None counts no one
     rate_limit_store: str = field(default="", repr=False)  # its address may hold a password
+    rate_limits_fail_closed: bool = False
     cache_store: str = field(default="", repr=False)  # so may this one
     cors_origins: tuple[str, ...] = ()
     on_loopback: bool = False  # so that, while it is open, only loopback names and the allowed ones will do
@@ -165,6 +169,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> ServerSetting
         may_be_open=on_loopback or given.get(INSECURE, "").lower() in _TRUE,
         open_limit=_whole_number(given[RATE_LIMIT], RATE_LIMIT) if given.get(RATE_LIMIT) else unlimited,
         rate_limit_store=given.get(RATE_LIMIT_STORE, ""),
+        rate_limits_fail_closed=_one_of(
+            ("open", "closed"), given.get(RATE_LIMIT_STORE_AWAY) or "open", RATE_LIMIT_STORE_AWAY
+        )
+        == "closed",
         cache_store=given.get(CACHE_STORE, ""),
         cors_origins=_origins(given.get(CORS_ORIGINS, "")),
         on_loopback=on_loopback,

@@ -51,7 +51,7 @@ def test_what_init_makes_is_imported_into_read_and_asked(tmp_path: Path, address
     batch = fanin(tmp_path, "batch", "-", stdin=json.dumps(plan), environment=told)
 
     place = place_of(address)
-    assert made.stderr.splitlines()[0::20] == ["made accounts", f"{place} is ready"]
+    assert made.stderr.splitlines()[0::26] == ["made accounts", f"{place} is ready"]
     assert (again.returncode, again.stderr) == (0, f"{place} was ready already\n")
     assert (imported.returncode, known.stderr) == (0, f"{log} is in account acme already; nothing changed\n")
     assert [(row["id"], row["data_version"]) for row in json.loads(accounts.stdout)] == [("acme", 1)]

@@ -17,8 +17,8 @@ from fanin.catalog.filters import Filter, make_filter, parse_filters
 from fanin.catalog.periods import Compare
 from fanin.catalog.query import Granularity, Interval, Scope, SortOrder, StatsQuery, ask, free_columns, make_scope
 from fanin.catalog.segments import SEGMENT_OPERATORS, Segment, canonical_filter, find_segment
-from fanin.tests.facts import NOW, bought, engine_over, reached, visit, write
-from fanin.tests.questions import ask_needed
+from fanin.tests.facts import NOW, bought, client_of, engine_over, reached, visit, write
+from fanin.tests.questions import READ, ask_needed, path_of
 from fanin.tests.upstreams import fanin_served, gateway_over
 from fanin.warehouse.upstream_options import Upstream
 
@@ -311,3 +311,35 @@ def test_free_queries_tell_rows_and_values_apart_by_case(warehouse_file: Path, a
         *(ask(scope().within({"utm_source": value}), "query", free=FREE["channels by country"]) for value in ODD),
         *(ask(patterns, "query", free=columns) for columns in FREE.values()),
     )
+
+
+def test_every_door_tells_the_same_and_a_page_of_reports_is_two_messages(warehouse_file: Path, address: str) -> None:
+    queries = [
+        {"id": name, "endpoint": path_of(row), "params": {"account_id": "acme", "period": "mtd", "compare": "previous"}}
+        for name, row in READ.items()
+        if row.on_the_page and row.compare is not None
+    ]
+    document = """{ stats(accountId: "acme", period: "30d", compare: PREVIOUS) {
+      sources(pageSize: 4, search: "g") { total totals { revenue } rows { utmSource revenue revenuePrev within {
+        campaigns(pageSize: 2) { rows { utmCampaign entrances within { overview { traffic { revenue bounceRate } } } } } } } }
+      timeSeries(interval: WEEK) { points { date entrances entrancesPrev } } } }"""
+
+    async def doors(engine: Any) -> tuple[list[Any], str]:
+        async with client_of(engine) as client:
+            body = {"queries": queries, "options": {"include_timing": False, "parallel_limit": 10}}
+            batch = await client.post("/api/v1/batch", json=body)
+            single = await client.get("/api/v1/stats/countries?account_id=acme&compare=yoy&include_totals=true")
+            graphql = await client.post("/graphql", json={"query": document})
+        told = [batch.json()["results"], single.json(), graphql.json()["data"]]
+        return told, batch.headers["server-timing"]
+
+    async def both() -> Any:
+        with engine_over(warehouse_file) as (engine, _):
+            told, _ = await doors(engine)
+        async with gateway_over(address, Upstream(accounts=(ACCOUNT,))) as gateway:
+            return told, await doors(gateway)
+
+    from_facts, (from_upstream, timing) = asyncio.run(both())
+
+    assert from_upstream == from_facts
+    assert 'desc="2 scans"' in timing

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ..catalog.dimensions import DIMENSIONS, Table
 from .dialects import CLICKHOUSE
-from .layout import FACTS
+from .layout import FACTS, HIT_GOALS, HITS
 from .rollups import COMBINED_CODES, ROLLED_METRICS, ROLLUPS, Rollup, by_day, by_month
 from .statements import sum_of
 
@@ -24,7 +24,14 @@ SCHEMA_VERSION = 1
 # So many blocks of a table are remembered by their tokens, so that one that is sent again is not added again.
 _REMEMBERED_BLOCKS = 1000
 
-_TYPES = {"INTEGER": "Int32", "BIGINT": "Int64", "UINTEGER": "UInt32", "UTINYINT": "UInt8", "BOOLEAN": "Bool"}
+_TYPES = {
+    "INTEGER": "Int32",
+    "BIGINT": "Int64",
+    "UINTEGER": "UInt32",
+    "UBIGINT": "UInt64",
+    "UTINYINT": "UInt8",
+    "BOOLEAN": "Bool",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +122,26 @@ _IMPORTS = ClickHouseTable(
         ("version", "UInt32"),
         ("digest", "String"),
         ("source_name", "String"),
-        ("sessions", "UInt64"),
+        ("added", "UInt64"),
     ),
     "account, version, digest",
+)
+
+
+def _known(name: str, columns: tuple[tuple[str, str], ...], order: str) -> ClickHouseTable:
+    """What an import has to know of those before it (``layout.py``)."""
+    return ClickHouseTable(name, (("account", "UInt64"), ("version", "UInt32"), *columns), f"account, {order}")
+
+
+_VISITS = (("sign", "Int8"), ("session", "UInt32"), ("visitor", "UInt64"), ("start", "Int64"), ("last", "Int64"))
+
+_KNOWN = (
+    _known("secrets", (("secret", "String"),), "version"),
+    _known("settings", (("settings", "String"),), "version"),
+    _known("lines", (("line", "UInt64"), ("times", "UInt32")), "line"),
+    _known("visits", _VISITS, "visitor, start"),
+    _known("hits", tuple((name, _TYPES[kind]) for name, kind in HITS.items()), "visitor, moment"),
+    _known("hit_goals", tuple((name, _TYPES[kind]) for name, kind in HIT_GOALS.items()), "hit"),
 )
 
 # Who is writing an account, and until when that holds unless it is said again.
@@ -139,10 +163,10 @@ _META = ClickHouseTable(
     shard_by="layout",
 )
 
-TABLES = (_META, _ACCOUNTS, _IMPORTS, _CLAIMS, _WORDS, *_FACTS, *_ROLLED)
+TABLES = (_META, _ACCOUNTS, _IMPORTS, _CLAIMS, _WORDS, *_KNOWN, *_FACTS, *_ROLLED)
 
 # What rows of an account bear its versions, those that a dead import left among them.
-VERSIONED = (*(table.name for table in _ROLLED), *(table.name for table in _FACTS), "imports")
+VERSIONED = (*(table.name for table in _ROLLED), *(table.name for table in (*_FACTS, *_KNOWN)), "imports")
 
 
 def create_statements(cluster: str = "") -> Iterator[str]:

@@ -10,7 +10,7 @@ import secrets
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from ..catalog.errors import BadRequest
 from ..catalog.filters import folded
 from .clickhouse_claims import LEASE_S, Claims
 from .clickhouse_connecting import ClickHousePlace, connect, write_failures_told
+from .clickhouse_intake import ClickHouseIntake
 from .clickhouse_reading import read_layout
 from .clickhouse_tables import VERSIONED, local_name
 from .coding import Encoder, FactColumns, LocalTime
 from .facts import Session
-from .intake import PassingIntake
 from .layout import FACTS
+from .store import Intake
 
 _BATCH = 100_000  # sessions held as Python values before they become columns
 
@@ -77,11 +78,6 @@ class _Draft:
     last_day: int | None = None
     changed: bool = False
     blocks: int = 0
-    days: set[int] = field(default_factory=set)
-
-    def cover(self, days: Iterable[int]) -> None:
-        found = [*days, *(day for day in (self.first_day, self.last_day) if day is not None)]
-        self.first_day, self.last_day = min(found, default=None), max(found, default=None)
 
 
 class ClickHouseWriter:
@@ -141,23 +137,10 @@ class ClickHouseWriter:
             if added % _BATCH == 0:
                 self._append(draft, columns)
         self._append(draft, columns)
-        draft.cover(columns.days)
         told = source_name.encode(errors="replace").decode()  # a file's name may be any bytes
-        self._insert(draft, "imports", {"digest": [digest], "source_name": [told], "sessions": [added]})
+        self._insert(draft, "imports", {"digest": [digest], "source_name": [told], "added": [added]})
         draft.changed = True
         return added
-
-    def settings(self, account_id: str) -> str | None:
-        """None: they are given with every import."""
-        return None
-
-    def keep_settings(self, account_id: str, text: str) -> None:
-        """They are given with every import."""
-
-    def intake(self, account_id: str, idle_s: int) -> PassingIntake:
-        """Where lines and hits go in.  A session ends after ``idle_s`` without a hit."""
-        draft = self._there(account_id)
-        return PassingIntake(self, Account(account_id, draft.time_zone, draft.currency), idle_s)
 
     def clear_account(self, account_id: str, *, source_name: str) -> None:
         """Take out everything that came from ``source_name`` and raise the data version; the account itself stays.
@@ -179,15 +162,37 @@ class ClickHouseWriter:
             account_id, _new_number(), draft.version, draft.time_zone, draft.currency, Encoder([]), changed=True
         )
 
+    def settings(self, account_id: str) -> str | None:
+        """What an earlier import has left for this one; None when there is nothing, or no account."""
+        draft = self._draft(account_id)
+        found = (
+            self._own_rows(draft, "SELECT settings FROM settings WHERE {own} ORDER BY version DESC LIMIT 1")
+            if draft
+            else []
+        )
+        return found[0][0] if found else None
+
+    def keep_settings(self, account_id: str, text: str) -> None:
+        """Leave it for later ones.  By itself it is no change of the account's data."""
+        self._insert(self._there(account_id), "settings", {"settings": [text]})
+
+    def intake(self, account_id: str, idle_s: int) -> Intake:
+        """Where lines and hits go in.  A session ends after ``idle_s`` without a hit."""
+        draft = self._there(account_id)
+        draft.changed = True
+        account = Account(account_id, draft.time_zone, draft.currency)
+        return ClickHouseIntake(_Place(self, draft), account, idle_s)
+
     def take_back(self, account_id: str, sessions: Sequence[int]) -> None:
         """Take these sessions out, by their numbers, with all that belongs to them."""
         draft = self._there(account_id)
-        for table, columns in FACTS.items():
+        columns = {table.value: [name for name, _ in columns] for table, columns in FACTS.items()}
+        for table, names in (columns | {"visits": ["session", "visitor", "start", "last"]}).items():
             self._claims.check()
-            kept = ", ".join(name for name, _ in columns if name != "account")
+            kept = ", ".join(name for name in names if name != "account")
             self._client.command(
-                f"INSERT INTO {table.value} (account, version, sign, {kept}) "
-                f"SELECT account, {{version:UInt32}}, -sign, {kept} FROM {table.value} "
+                f"INSERT INTO {table} (account, version, sign, {kept}) "
+                f"SELECT account, {{version:UInt32}}, -sign, {kept} FROM {table} "
                 "WHERE account = {account:UInt64} AND version < {version:UInt32} AND sign > 0 "
                 "AND session IN {sessions:Array(UInt32)}",
                 {"account": draft.number, "version": draft.version, "sessions": list(sessions)},
@@ -201,6 +206,8 @@ class ClickHouseWriter:
         if not changed:
             return
         self._claims.check()
+        for draft in changed:
+            ((draft.first_day, draft.last_day),) = self._own_rows(draft, _DAYS, draft.version)
         rows = [
             [draft.id, draft.version, draft.number, draft.time_zone, draft.currency, draft.first_day, draft.last_day, uuid.uuid4().hex]
             for draft in changed
@@ -285,10 +292,42 @@ class ClickHouseWriter:
             settings={**self._settings, "insert_deduplication_token": token},
         )
 
+    def _own_rows(self, draft: _Draft, text: str, version: int = 0, **parameters: Any) -> list[tuple[Any, ...]]:
+        """What a statement tells of an account's rows, up to a version or those that are seen."""
+        own = text.replace("{own}", "account = {account:UInt64} AND version <= {version:UInt32}")
+        return self._rows(own, account=draft.number, version=version or draft.version - 1, **parameters)
+
     def _rows(self, text: str, **parameters: Any) -> list[tuple[Any, ...]]:
         settings = {"select_sequential_consistency": 1} if self._cluster else {}
         return [tuple(row) for row in self._client.query(text, parameters, settings=settings).result_rows]
 
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An account, as an intake asks for what is there and hands over what is new."""
+
+    writer: ClickHouseWriter
+    draft: _Draft
+
+    def rows(self, text: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        return self.writer._own_rows(self.draft, text, **parameters)
+
+    def send(self, table: str, columns: Mapping[str, Any]) -> None:
+        self.writer._insert(self.draft, table, columns)
+
+    def send_words(self, encoder: Encoder) -> None:
+        self.draft.encoder = encoder
+        self.writer._append_words(self.draft)
+
+    def take_back(self, sessions: Sequence[int]) -> None:
+        self.writer.take_back(self.draft.id, sessions)
+
+
+# The local days of the first and the last session that is left.
+_DAYS = """\
+SELECT if(count() = 0, NULL, min(day)), if(count() = 0, NULL, max(day)) FROM (
+    SELECT day FROM sessions_by_day WHERE {own} AND rollup = 1 GROUP BY day HAVING sum(entrances) > 0
+)"""
 
 _ACCOUNT_COLUMNS = ("id", "version", "account", "time_zone", "currency", "first_day", "last_day", "stamp")
 

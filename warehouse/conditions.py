@@ -11,7 +11,7 @@ import numpy as np
 
 from ..catalog.filters import Filter
 from ..catalog.segments import Segment
-from .store import Column
+from .columns import Column
 
 # Whether each code of a condition's dimension passes it, negation aside.
 Passing = Callable[[Filter], Column]

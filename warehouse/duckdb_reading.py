@@ -20,6 +20,7 @@ import duckdb
 
 from ..catalog.accounts import Account
 from ..catalog.errors import BadRequest, WarehouseUnavailable
+from ..catalog.filters import Match
 from .account_files import AccountCursor, AccountFiles
 from .blocks import Block
 from .cube import Cube
@@ -32,7 +33,7 @@ from .words import Words
 
 log = logging.getLogger(__name__)
 
-Asked = TypeVar("Asked")
+Asked = TypeVar("Asked", Scans, Listing)
 Told = TypeVar("Told")
 
 # The interpreter lock is taken several times per statement, so more threads than cores only wait for each other.
@@ -165,14 +166,27 @@ def _told_failures(read: Callable[[AccountCursor, Asked], Told], cursor: Account
     """What was read, or the failure in the vocabulary, without the engine's words."""
     try:
         return read(cursor, asked)
-    except duckdb.InvalidInputException as error:
-        log.info("refused by the engine: %s", str(error).splitlines()[0])
-        raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
-    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.InvalidInputException) and _has_patterns(asked):
+            log.info("refused by the engine: %s", str(error).splitlines()[0])
+            raise BadRequest("filters: a pattern is no RE2 expression, or too large a one") from None
         log.error("warehouse cannot be read: %s", error)
+        cursor.open_anew(everything=isinstance(error, (duckdb.FatalException, duckdb.InternalException)))
+        raise WarehouseUnavailable(UNREADABLE) from None
+    except UnicodeDecodeError:
+        log.error("warehouse cannot be read: it holds text that is none")
+        cursor.open_anew(everything=False)
         raise WarehouseUnavailable(UNREADABLE) from None
     finally:
         cursor.close()
+
+
+def _has_patterns(asked: Scans | Listing) -> bool:
+    """Whether a caller's pattern is matched by the engine; a segment may have one too."""
+    first = asked if isinstance(asked, Listing) else asked[0]  # scans that share a statement are about the same rows
+    return first.segment is not None or any(condition.match is Match.REGEX for condition in first.filters)
 
 
 def _interrupt(running: Future[Any], cursor: AccountCursor, loop: asyncio.AbstractEventLoop) -> None:

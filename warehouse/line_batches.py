@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from .columns import Column
 from .facts import GoalKind, Hit
 from .layout import CODED_IN_HITS, HIT_GOALS, HITS
-
-Column = np.ndarray[Any, np.dtype[Any]]
 
 _NUMPY = {
     "BIGINT": np.int64,

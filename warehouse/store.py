@@ -22,8 +22,9 @@ from ..catalog.identity import Shown
 from ..catalog.periods import Window
 from ..catalog.query import StatsQuery
 from ..catalog.segments import Segment
+from .columns import Column
 from .facts import Hit, Session
-from .line_batches import Column, LineBatch
+from .line_batches import LineBatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,30 +67,34 @@ class UpstreamWarehouse:
         """Nothing is held but connections, which only their own loop can give up."""
 
     def _accounts(self, version: int) -> Mapping[str, Account]:
-        if not self._upstream.accounts:
-            return AnyAccount(version)
-        return {account.id: replace(account, data_version=version) for account in self._upstream.accounts}
+        named = {account.id: replace(account, data_version=version) for account in self._upstream.accounts}
+        if named and not self._upstream.passes_credentials:
+            return named
+        return AnyAccount(named, version)  # which there are is between each caller and the upstream
 
 
 class AnyAccount(Mapping[str, Account]):
-    """Every account there could be, in UTC: which of them there are is found out by asking for their numbers."""
+    """Every account there could be, in UTC unless it was named: which there are is found out by asking for their numbers."""
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, named: Mapping[str, Account], version: int) -> None:
+        self._named = named
         self._version = version
 
     def __getitem__(self, account_id: str) -> Account:
+        if account_id in self._named:
+            return self._named[account_id]
         if not ACCOUNT_ID.fullmatch(account_id):
             raise KeyError(account_id)
         return Account(account_id, data_version=self._version)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(())
+        return iter(self._named)
 
     def __len__(self) -> int:
-        return 0
+        return len(self._named)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, AnyAccount) and other._version == self._version
+        return isinstance(other, AnyAccount) and (other._named, other._version) == (self._named, self._version)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS imports_local ON CLUSTER 'analytics' (
     version UInt32,
     digest String,
     source_name String,
-    sessions UInt64
+    added UInt64
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 ORDER BY (account, version, digest)
@@ -67,6 +67,106 @@ SETTINGS replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS lexicon ON CLUSTER 'analytics' AS lexicon_local
 ENGINE = Distributed('analytics', currentDatabase(), 'lexicon_local', account);
+
+CREATE TABLE IF NOT EXISTS secrets_local ON CLUSTER 'analytics' (
+    account UInt64,
+    version UInt32,
+    secret String
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+ORDER BY (account, version)
+SETTINGS replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS secrets ON CLUSTER 'analytics' AS secrets_local
+ENGINE = Distributed('analytics', currentDatabase(), 'secrets_local', account);
+
+CREATE TABLE IF NOT EXISTS settings_local ON CLUSTER 'analytics' (
+    account UInt64,
+    version UInt32,
+    settings String
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+ORDER BY (account, version)
+SETTINGS replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS settings ON CLUSTER 'analytics' AS settings_local
+ENGINE = Distributed('analytics', currentDatabase(), 'settings_local', account);
+
+CREATE TABLE IF NOT EXISTS lines_local ON CLUSTER 'analytics' (
+    account UInt64,
+    version UInt32,
+    line UInt64,
+    times UInt32
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+ORDER BY (account, line)
+SETTINGS replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS lines ON CLUSTER 'analytics' AS lines_local
+ENGINE = Distributed('analytics', currentDatabase(), 'lines_local', account);
+
+CREATE TABLE IF NOT EXISTS visits_local ON CLUSTER 'analytics' (
+    account UInt64,
+    version UInt32,
+    sign Int8,
+    session UInt32,
+    visitor UInt64,
+    start Int64,
+    last Int64
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+ORDER BY (account, visitor, start)
+SETTINGS replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS visits ON CLUSTER 'analytics' AS visits_local
+ENGINE = Distributed('analytics', currentDatabase(), 'visits_local', account);
+
+CREATE TABLE IF NOT EXISTS hits_local ON CLUSTER 'analytics' (
+    account UInt64,
+    version UInt32,
+    hit Int64,
+    visitor UInt64,
+    moment Int64,
+    is_own_visit Bool,
+    is_redirect Bool,
+    is_same_site Bool,
+    has_arrival Bool,
+    is_tagged Bool,
+    is_page_view Bool,
+    utm_source UInt32,
+    utm_medium UInt32,
+    utm_campaign UInt32,
+    utm_term UInt32,
+    utm_content UInt32,
+    referrer UInt32,
+    path UInt32,
+    content_grouping UInt32,
+    country UInt32,
+    device_type UInt32,
+    browser UInt32,
+    os UInt32
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+ORDER BY (account, visitor, moment)
+SETTINGS replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS hits ON CLUSTER 'analytics' AS hits_local
+ENGINE = Distributed('analytics', currentDatabase(), 'hits_local', account);
+
+CREATE TABLE IF NOT EXISTS hit_goals_local ON CLUSTER 'analytics' (
+    account UInt64,
+    version UInt32,
+    hit Int64,
+    goal UInt32,
+    is_conversion Bool,
+    amount_cents Int64
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+ORDER BY (account, hit)
+SETTINGS replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS hit_goals ON CLUSTER 'analytics' AS hit_goals_local
+ENGINE = Distributed('analytics', currentDatabase(), 'hit_goals_local', account);
 
 CREATE TABLE IF NOT EXISTS sessions_local ON CLUSTER 'analytics' (
     account UInt64,

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS imports (
     version UInt32,
     digest String,
     source_name String,
-    sessions UInt64
+    added UInt64
 )
 ENGINE = MergeTree()
 ORDER BY (account, version, digest)
@@ -51,6 +51,88 @@ CREATE TABLE IF NOT EXISTS lexicon (
 )
 ENGINE = ReplacingMergeTree()
 ORDER BY (account, dimension, code)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS secrets (
+    account UInt64,
+    version UInt32,
+    secret String
+)
+ENGINE = MergeTree()
+ORDER BY (account, version)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS settings (
+    account UInt64,
+    version UInt32,
+    settings String
+)
+ENGINE = MergeTree()
+ORDER BY (account, version)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS lines (
+    account UInt64,
+    version UInt32,
+    line UInt64,
+    times UInt32
+)
+ENGINE = MergeTree()
+ORDER BY (account, line)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS visits (
+    account UInt64,
+    version UInt32,
+    sign Int8,
+    session UInt32,
+    visitor UInt64,
+    start Int64,
+    last Int64
+)
+ENGINE = MergeTree()
+ORDER BY (account, visitor, start)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS hits (
+    account UInt64,
+    version UInt32,
+    hit Int64,
+    visitor UInt64,
+    moment Int64,
+    is_own_visit Bool,
+    is_redirect Bool,
+    is_same_site Bool,
+    has_arrival Bool,
+    is_tagged Bool,
+    is_page_view Bool,
+    utm_source UInt32,
+    utm_medium UInt32,
+    utm_campaign UInt32,
+    utm_term UInt32,
+    utm_content UInt32,
+    referrer UInt32,
+    path UInt32,
+    content_grouping UInt32,
+    country UInt32,
+    device_type UInt32,
+    browser UInt32,
+    os UInt32
+)
+ENGINE = MergeTree()
+ORDER BY (account, visitor, moment)
+SETTINGS non_replicated_deduplication_window = 1000;
+
+CREATE TABLE IF NOT EXISTS hit_goals (
+    account UInt64,
+    version UInt32,
+    hit Int64,
+    goal UInt32,
+    is_conversion Bool,
+    amount_cents Int64
+)
+ENGINE = MergeTree()
+ORDER BY (account, hit)
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE TABLE IF NOT EXISTS sessions (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fanin.catalog.accounts import Account
@@ -57,22 +57,25 @@ def test_the_answers_of_all_reports_come_back_as_they_were(tmp_path: Path, compa
     assert [told(read(KEY, write(KEY, answer) or b"")) for answer in answers] == [told(answer) for answer in answers]
 
 
+words = st.text(max_size=8)
 plain = (
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
+    | words
 )
 values = plain | st.decimals(allow_nan=False, allow_infinity=False) | st.dates() | st.sampled_from(Interval)
-nested = st.recursive(values, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=30)
-rows = st.lists(st.text(), unique=True, max_size=4).flatmap(
+nested = st.recursive(
+    values, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=3), max_leaves=12
+)
+rows = st.lists(words, unique=True, max_size=4).flatmap(
     lambda names: st.lists(st.fixed_dictionaries(dict.fromkeys(names, values)), max_size=5)
 )
 
 
-@settings(max_examples=50)
-@given(st.dictionaries(st.text(), nested | rows))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(words, nested | rows, max_size=3))
 def test_any_answer_comes_back_as_it_was(answer: dict[str, Any]) -> None:
     assert told(read(KEY, write(KEY, answer) or b"")) == told(answer)
 

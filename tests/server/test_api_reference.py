@@ -95,6 +95,7 @@ def test_the_page_has_exactly_these_headers(engine: Engine) -> None:
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
         "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
         "cache-control": "no-cache",
         "vary": "Accept-Encoding",
     }

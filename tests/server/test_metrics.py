@@ -14,15 +14,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from fanin.app import create_app
 from fanin.catalog.errors import BadRequest
 from fanin.server.metrics import METRICS, Kind
 from fanin.server.metrics_page import MetricsServer
 from fanin.server.settings import ServerSettings
 from fanin.tests.callers import Ask, batch, closed, get, key_for, sent
-from fanin.tests.facts import NOW, visit, write
+from fanin.tests.facts import NOW, engine_over, visit, write
+from fanin.tests.gated import gated
 
 TOKEN = "a token of metrics"
 METRICS_PAGE = Ask("GET", "/metrics")
@@ -87,6 +90,31 @@ def test_every_metric_is_told_and_no_other(warehouse_file: Path) -> None:
     }
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_who_runs_waits_and_is_turned_away_is_told_while_it_lasts(warehouse_file: Path) -> None:
+    load = {**ServerSettings().load, "max_running": 1, "max_running_per_account": 1, "max_waiting": 1}
+    load["max_waiting_per_account"] = 1
+
+    async def run() -> tuple[list[int], Mapping[tuple[str, ...], float]]:
+        with gated(warehouse_file, "acme", "other") as (engine, gates):
+            app = create_app(engine, ServerSettings(load=load))
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://fanin.test") as client:
+                asking = [asyncio.create_task(client.get(get("acme").address))]
+                await gates.has_started("acme")
+                asking += [asyncio.create_task(client.get(get(account).address)) for account in ("other", "other")]
+                refused = await asking[2]
+                told = samples((await client.get("/metrics")).text)
+                gates.open("acme")
+                gates.open("other")
+                return [response.status_code for response in [*await asyncio.gather(*asking[:2]), refused]], told
+
+    statuses, told = asyncio.run(run())
+
+    assert statuses == [200, 200, 503]
+    assert [told[f"fanin_requests_{name}",] for name in ("running", "waiting", "turned_away_total")] == [1, 1, 1]
+    assert (told["fanin_scans_running",], told["fanin_scans_waiting",]) == (1, 0)
 
 
 def test_an_import_is_seen_and_an_unreadable_warehouse_too(warehouse_file: Path) -> None:
@@ -218,14 +246,14 @@ def test_whoever_of_several_workers_is_asked_tells_the_sums_of_all(warehouse_fil
             own_port = int(told[2].strip().removesuffix("/metrics").rpartition(":")[2])
             for _ in range(6):
                 assert fetched(port, "/api/v1/stats/os?account_id=acme&period=30d")[0] == 200
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             counted = {("fanin_processes",): 2, ("fanin_questions_total",): 6}
             while not counted.items() <= (seen := samples(fetched(own_port)[1])).items():
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         finally:
             server.send_signal(signal.SIGTERM)
-            _, log = server.communicate(timeout=30)
+            _, log = server.communicate(timeout=60)
 
     assert seen["fanin_requests_total", "GET", "/api/v1/stats/os", "200"] == 6
     assert log.count('"path":"/api/v1/stats/os"') == 6
@@ -233,9 +261,6 @@ def test_whoever_of_several_workers_is_asked_tells_the_sums_of_all(warehouse_fil
 
 
 def test_what_is_looked_at_is_looked_at_while_the_server_runs(warehouse_file: Path) -> None:
-    from fanin.app import create_app
-    from fanin.tests.facts import engine_over
-
     async def run() -> bytes:
         with engine_over(warehouse_file) as (engine, _):
             app = create_app(engine)

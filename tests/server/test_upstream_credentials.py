@@ -17,7 +17,7 @@ from fanin.catalog.accounts import Account
 from fanin.catalog.errors import BadRequest
 from fanin.cli import cli
 from fanin.server.settings import ServerSettings, read_settings, read_upstream
-from fanin.tests.callers import batch, closed, document, key_for
+from fanin.tests.callers import Ask, batch, closed, document, key_for
 from fanin.tests.facts import visit, write
 from fanin.tests.upstreams import fanin_served, gateway_over
 from fanin.warehouse.addresses import open_warehouse
@@ -132,6 +132,25 @@ def test_accounts_that_were_named_are_all_there_are(guarded: Guarded) -> None:
 
     assert listed["data"] == {"accounts": [{"id": "acme", "timeZone": "Europe/Madrid", "currency": "EUR"}]}
     assert unnamed["errors"][0]["extensions"]["code"] == "account_not_found"
+
+
+def test_to_whom_shows_something_made_up_no_account_is_listed_and_no_metric_told(guarded: Guarded) -> None:
+    options = Upstream(passes_credentials=True, accounts=(Account("acme", "Europe/Madrid"),))
+    settings = ServerSettings(upstream=options)
+
+    listed, known, unknown, metrics = through(
+        guarded,
+        options,
+        settings,
+        Ask("POST", "/graphql", {"query": "{ accounts { id } }"}).by("made-up"),
+        batch("acme").by("made-up"),
+        batch("nowhere").by("made-up"),
+        Ask("GET", "/metrics").by("made-up"),
+    )
+
+    assert listed.json()["data"] == {"accounts": []}
+    assert known.json()["results"] == unknown.json()["results"]
+    assert (metrics.status_code, metrics.json()["error"]["code"]) == (403, "forbidden")
 
 
 # --- settings and commands ----------------------------------------------------------------------------------------

@@ -483,6 +483,25 @@ def test_when_the_last_who_asks_leaves_the_upstream_is_left(
     assert upstream.messages == ["POST /batch"]
 
 
+def test_a_batch_with_a_deadline_ends_at_it_and_leaves_the_upstream(
+    upstream: FaultyUpstream, address: str, waits: Waits
+) -> None:
+    upstream.does(upstream.waits_for_leaving())
+    queries = [{"id": "s", "endpoint": "/stats/sources", "params": {"account_id": "acme"}}]
+
+    async def work(engine: Engine) -> Any:
+        async with client_of(engine) as client:
+            body = {"queries": queries, "options": {"deadline_ms": 300}}
+            response = await client.post("/api/v1/batch", json=body)
+            await until(lambda: upstream.left > 0)
+            return response.json()["results"]["s"]
+
+    result = over(address, work, waits)
+
+    assert (result["status"], result["error"]["code"]) == ("skipped", "deadline")
+    assert upstream.messages == ["GET /stats/sources"]
+
+
 def test_no_more_connections_are_open_than_allowed(upstream: FaultyUpstream, address: str, waits: Waits) -> None:
     present, most = 0, 0
 
