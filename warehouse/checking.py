@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +73,18 @@ class AccountHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """``problems`` are those of the warehouse itself; ``leftovers`` do no harm and go with a later import."""
+    """``bytes`` are those in use; ``leftovers`` do no harm and go with a later import."""
 
     path: str
     layout: int
     versions: dict[str, str]
     bytes: int = 0
     accounts: tuple[AccountHealth, ...] = ()
-    problems: tuple[str, ...] = ()
-    leftovers: tuple[str, ...] = field(default=())
+    leftovers: tuple[str, ...] = ()
 
     @property
     def is_sound(self) -> bool:
-        return not self.problems and not any(account.problems for account in self.accounts)
+        return not any(account.problems for account in self.accounts)
 
 
 def check(path: Path, version: str) -> Health:
@@ -102,7 +101,6 @@ def check(path: Path, version: str) -> Health:
         {"fanin": version, "duckdb": duckdb.__version__, "python": platform.python_version()},
         sum(file.stat().st_size for file in {path, *manifest.files} if file.exists()),
         accounts,
-        (),
         leftovers,
     )
 
