@@ -15,14 +15,13 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from ..catalog.accounts import Account
 from ..catalog.dimensions import Table
 from .coding import FactColumns, LocalTime
 from .drafts import AccountTables
-from .facts import Arrival, Goal, GoalKind, Hit, PageView, Session, Visitor
+from .facts import Arrival, Goal, GoalKind, Hit, PageView, Visitor
 from .layout import CODED_IN_HITS, FACTS, HIT_GOALS, HITS
 from .line_batches import LINES, READ_HITS, LineBatch
-from .store import Cut, Settled, Writer
+from .store import Cut, Settled
 
 MEMORY = "320MB"  # for what is read, beyond which the engine writes to disk
 
@@ -153,35 +152,6 @@ class Intake:
     def _one(self, statement: str) -> Any:
         ((value,),) = self._connection.execute(statement).fetchall()
         return value
-
-
-class PassingIntake(Intake):
-    """The lines of one import into a warehouse that keeps no hits: files are known as a whole, and sessions end with the
-    files that are given together."""
-
-    def __init__(self, writer: Writer, account: Account, idle_s: int) -> None:
-        super().__init__(AccountTables.in_memory(account), idle_s)
-        self._writer = writer
-        self._account_id = account.id
-        self._files: list[tuple[str, str]] = []
-
-    def settle(self, digest: str, source_name: str) -> Settled:
-        self._files.append((digest, source_name))
-        return super().settle(digest, source_name)
-
-    def cut(self, cut: Cut) -> int:
-        found: list[Session] = []
-
-        def collected(hits: list[Hit], is_own_visit: bool) -> list[Session]:
-            sessions = list(cut(hits, is_own_visit))
-            found.extend(sessions)
-            return sessions
-
-        added = super().cut(collected)
-        for digest, source_name in self._files:  # the first brings them all
-            self._writer.add_sessions(self._account_id, found, digest=digest, source_name=source_name)
-            found = []
-        return added
 
 
 class _Hits:
