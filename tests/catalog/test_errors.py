@@ -20,6 +20,7 @@ from fanin.catalog.errors import (
     RateLimitExceeded,
     RequestTimeout,
     StatsError,
+    Stopping,
     Unauthorized,
     WarehouseTimedOut,
     WarehouseUnavailable,
@@ -65,6 +66,7 @@ CLASSES = {
     RateLimitExceeded: ("rate_limit_exceeded", 429),
     WarehouseUnavailable: ("database_unavailable", 503),
     Overloaded: ("service_unavailable", 503),
+    Stopping: ("service_unavailable", 503),
     WarehouseTimedOut: ("gateway_timeout", 504),
     InternalError: ("internal_error", 500),
 }
