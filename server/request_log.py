@@ -107,4 +107,5 @@ def log_request(observation: Observation) -> None:
 def _level(observation: Observation) -> int:
     if observation.status >= 500:
         return logging.ERROR if observation.status == 500 else logging.WARNING
-    return logging.DEBUG if observation.route in PROBES else logging.INFO
+    went_well = observation.status < 400
+    return logging.DEBUG if went_well and observation.route in PROBES else logging.INFO

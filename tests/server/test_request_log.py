@@ -98,11 +98,13 @@ def test_refusals_failures_and_probes_have_a_level_of_their_own(
     keys = tmp_path / "keys.json"
     key_for(keys, "acme")
 
-    sent(warehouse_file, get("acme").by(KEY), Ask("GET", "/livez"), Ask("GET", "/nowhere"), settings=closed(keys))
+    asks = [get("acme").by(KEY), *(Ask("GET", address) for address in ("/livez", "/metrics", "/nowhere"))]
+    sent(warehouse_file, *asks, settings=closed(keys))
 
     assert [(line["level"], line["status"], line["caller"], line["path"]) for line in requests_of(lines())] == [
         ("info", 401, "address:192.0.2.1", "/api/v1/stats/overview"),
         ("debug", 200, "-", "/livez"),
+        ("info", 401, "-", "/metrics"),
         ("info", 401, "address:192.0.2.1", "/nowhere"),
     ]
 
