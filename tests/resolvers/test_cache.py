@@ -22,6 +22,7 @@ from fanin.schema.engine import Engine
 from fanin.server.settings import CACHE_MB, room_bytes
 from fanin.tests.facts import client_of, engine_over, visit, write
 from fanin.tests.questions import ask_needed
+from fanin.warehouse.manifest import folder_of
 
 DAYS = Window(date(2026, 2, 20), date(2026, 3, 18))
 ROOM = 10_000_000
@@ -109,8 +110,11 @@ def test_after_an_import_nothing_stale_is_told_and_other_accounts_are_still_kept
 def test_a_warehouse_made_anew_under_a_running_server_is_never_mixed_up_with_the_old_one(warehouse_file: Path) -> None:
     async def work(engine: Engine, _: list[Any]) -> Any:
         await asked(engine, "countries")
-        write(warehouse_file.with_name("new"), "acme", [visit(country="PT")])  # the same account, the same version
-        warehouse_file.with_name("new").replace(warehouse_file)
+        made_anew = warehouse_file.with_name("new")
+        write(made_anew, "acme", [visit(country="PT")])  # the same account, the same version
+        for file in folder_of(made_anew).iterdir():
+            file.replace(folder_of(warehouse_file) / file.name)
+        made_anew.replace(warehouse_file)
         (answer,), sharing = await asked(engine, "countries")
         return [row["country"] for row in answer["rows"]], sharing.cache_hits
 
