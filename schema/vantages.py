@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..catalog.accounts import Account
 from ..catalog.identity import Identity
@@ -35,6 +35,15 @@ class Vantages:
         if accounts is not self._accounts and accounts != self._accounts:
             self._stands_for = object()
             # Where no account is known yet, a period is resolved in UTC.
-            self._zones = tuple(map(ZoneInfo, sorted({"UTC", *(account.time_zone for account in accounts.values())})))
+            names = sorted({"UTC", *(account.time_zone for account in accounts.values())})
+            self._zones = tuple(zone for name in names if (zone := _zone(name)) is not None)
         self._accounts = accounts
         return Vantage(self._stands_for, identity.accounts, tuple(now.astimezone(zone).date() for zone in self._zones))
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    """None for one that is not known here: that is for those to hear who ask about its account."""
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        return None

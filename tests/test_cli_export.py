@@ -60,7 +60,12 @@ def test_all_pages_are_in_the_file_whatever_kind_it_is_of(folder: Path) -> None:
     with duckdb.connect() as connection:
         found = connection.execute(f"SELECT count(*), sum(page_views) FROM '{folder / 'rows.parquet'}'").fetchall()
     assert found == [(1200, 1202)]
-    assert sorted(item.name for item in folder.iterdir()) == ["fanin.duckdb", "rows.csv", "rows.parquet"]
+    assert sorted(item.name for item in folder.iterdir()) == [
+        "fanin.duckdb",
+        "fanin.duckdb.d",
+        "rows.csv",
+        "rows.parquet",
+    ]
 
 
 def test_an_export_can_be_narrowed(folder: Path) -> None:
@@ -91,4 +96,4 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(folder: Path, argument
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert said in done.stderr
-    assert [item.name for item in folder.iterdir()] == ["fanin.duckdb"]
+    assert sorted(item.name for item in folder.iterdir()) == ["fanin.duckdb", "fanin.duckdb.d"]

@@ -199,6 +199,9 @@ class _Asking:
         return [tuple(row) for row in (await self._ask(text, parameters, level)).result_rows]
 
     def close(self) -> None:
+        """Give up the connections.  Once more does nothing."""
+        if self._loop.is_closed():
+            return
         self.wait_for(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

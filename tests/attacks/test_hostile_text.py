@@ -96,8 +96,15 @@ def statements(asked_for: Any) -> list[str]:
     """What is sent for it to either kind of engine, without the values that are bound."""
     if isinstance(asked_for, Listing):
         return [build_listing(asked_for, 1).text, build_clickhouse_listing(asked_for, 1, 1).text]
-    ours = [build(asked_for, 1).text for build in (build_statement, build_rows_statement)]
-    return [*ours, build_fused_statement(asked_for, 1, 1).text]
+    return [
+        text
+        for scan in asked_for
+        for text in (
+            build_statement(scan, 1).text,
+            build_rows_statement(scan, 1).text,
+            build_fused_statement(scan, 1, 1).text,
+        )
+    ]
 
 
 def batches_of(queries: list[dict[str, Any]]) -> list[Ask]:

@@ -79,11 +79,11 @@ class Engines:
 
 
 @asynccontextmanager
-async def serving(path: Path, engines: Engines, **limits: int) -> AsyncIterator[tuple[str, Any]]:
+async def serving(path: Path, engines: Engines, *, grace_s: int = 1, **limits: int) -> AsyncIterator[tuple[str, Any]]:
     app = create_app(
         Engine(DuckDBWarehouse(path), clock=lambda: NOW), ServerSettings(load=defaults_of(LOAD_LIMITS) | limits)
     )
-    async with served(app, timeout_graceful_shutdown=1) as address:
+    async with served(app, timeout_graceful_shutdown=grace_s) as address:
         yield address, app
 
 
@@ -193,7 +193,7 @@ def test_the_deadline_of_a_request_interrupts_its_statement_and_is_told(path: Pa
 
 def test_a_server_that_stops_leaves_no_statement_running(path: Path, engines: Engines) -> None:
     async def run() -> None:
-        async with serving(path, engines) as (address, _):
+        async with serving(path, engines, grace_s=0) as (address, _):
             clients = [await sent(address, LONG[door]) for door in ("event stream", "batch", "streamed batch")]
             while engines.running == 0:  # noqa: ASYNC110  threads have no event for it
                 await asyncio.sleep(0.005)

@@ -104,7 +104,7 @@ def test_the_parts_are_those_of_the_draft_and_the_last_tells_what_was_shared(
     assert folded([first, *others]) == {"data": QUICK | SLOW}
     assert ["extensions" in payload for payload in (first, *others)][-1:] == [True]
     told = others[-1]["extensions"]["fanin"]
-    assert (told["fields"], told["scans"]) == (2, 1)
+    assert (told["fields"], told["scans"]) == (2, 2)
 
 
 def test_a_multipart_body_is_to_the_letter(warehouse_file: Path) -> None:
