@@ -28,7 +28,7 @@ from .reports import (
     ReportFigures,
 )
 
-TARGET_LINES_PER_SECOND = 30_000
+TARGET_LINES_PER_SECOND = 40_000
 TARGET_OF_STOCK = 0.05
 
 _HOW = {

@@ -360,7 +360,7 @@ def _page(
     table = "\n".join(f"| {name} | {p50} | {p99} | {said} |" for name, (p50, p99), said in rows)
     return f"""# Four times the load
 
-Made by `make soak`, while other work went on on the same machine, so read the lines against each other: reports
+Made by `make soak`. Machines differ, so read the lines against each other: reports
 of four accounts of {PAGE_VIEWS:,} page views each, every request with a window and a filter of
 its own, asked over the loopback by a client on the same {os.cpu_count()} cores, which it takes its part of.
 

@@ -43,13 +43,6 @@ class AccountTables:
         self.days: set[int] = set()
         self.changes = 0
 
-    @classmethod
-    def in_memory(cls, account: Account) -> AccountTables:
-        """Empty ones, which go away with the object."""
-        connection = duckdb.connect(":memory:", config=dict(NO_EXTENSIONS))
-        _run(connection, create_statements())
-        return cls(connection, account)
-
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         return self._connection
